@@ -1,0 +1,84 @@
+"Builds the site in _docs and README.md from nbs/, without Quarto. tools/check_docs.py checks the result."
+import re, shutil
+from html import unescape
+
+from math_core import LatexToMathML
+from nbdev.config import get_config, nbpath2html
+from nbdev.doclinks import _build_modidx
+from nbdev.quarto import refresh_quarto_yml
+from nbdev.serve import proc_nbs
+from smalldocs.site import build
+
+cfg = get_config()
+root, site, url = cfg.config_path, cfg.doc_path, cfg.doc_url
+mathml = LatexToMathML()
+
+def edit(path, *subs):
+    "Replaces patterns, `(regex, replacement)`, in a file"
+    text = path.read_text(encoding='utf-8')
+    for pattern, repl in subs: text = re.sub(pattern, repl, text)
+    path.write_text(text, encoding='utf-8')
+
+def stage():
+    "Runs nbdev's processors; names pages as nbdev's links do (00_data to data); makes those links relative"
+    refresh_quarto_yml()
+    _build_modidx()
+    pages = proc_nbs(force=True)
+    for nb in list(pages.rglob('*.ipynb')):
+        up = '../' * (len(nb.relative_to(pages).parts) - 1)
+        edit(nb, (r'\]\(' + re.escape(url) + '/', rf']({up}'),                 # nbdev's links to the published site
+                 (r'(\]\((?!\w+:)[^)\s]*?)\b\d+[a-z]?_(\w+\.ipynb)', r'\1\2'), # links between notebooks
+                 (r'__main__\.|:NoneType(?==None)', ''),                       # types in signatures
+                 (r'("#+ \w+\.)__(\w+)__', r'\1\\\\_\\\\_\2\\\\_\\\\_'),       # headings of special methods are not bold
+                 (r'"output-file: [^"]*",\s*', ''))
+        nb.rename(nb.with_name(nbpath2html(nb).stem + '.ipynb'))
+    edit(pages/'_quarto.yml', (r'\b\d+[a-z]?_(\w+\.ipynb)', r'\1'))
+    return pages
+
+def to_mathml(m):
+    "The MathML of a formula, which needs no script"
+    return mathml.convert_with_local_state(unescape(m[2]), displaystyle=m[1] == 'display')
+
+def unlink(page, anchors):
+    "Turns links to symbols that have no heading of their own into plain code"
+    def plain(m):
+        target = (page.parent/m[1]).resolve()
+        return m[3] if target in anchors and m[2] not in anchors[target] else m[0]
+    edit(page, (r'<a href="([^"#:]+)#([^"]+)">(<code>[^<]*</code>)</a>', plain))
+
+def finish():
+    "Makes the site work offline and from a file: no CDN, no web fonts, a search index that is a script"
+    pages = list(site.rglob('*.html'))
+    anchors = {page.resolve(): re.findall(r' id="([^"]*)"', page.read_text(encoding='utf-8')) for page in pages}
+    for page in pages:
+        unlink(page, anchors)
+        edit(page, (r'(?s)<span class="math (inline|display)">\\[\[(](.*?)\\[\])]</span>', to_mathml),
+                   (r'<(link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(</script>)?', ''))
+    for css in site.rglob('*.css'): edit(css, (r'@import url\(https?:.*?\);', ''))
+    index = site/'search.json'
+    (site/'search.js').write_text(f'window.searchIndex = {index.read_text(encoding="utf-8")};', encoding='utf-8')
+    index.unlink()
+    edit(site/'site_libs/smalldocs.js', (r'const r = await fetch.*\s+index = .*', '''await new Promise(done => document.head.append(
+        Object.assign(document.createElement("script"), {src: offset + "search.js", onload: done})));
+      index = window.searchIndex;'''))
+    for md in list(site.rglob('*.llms.md')):
+        edit(md, (r'\.llms\.md', '.html.md'))
+        md.rename(md.with_name(md.name.replace('.llms.md', '.html.md')))
+    edit(site/'llms.txt', (r'\.llms\.md', '.html.md'))
+
+def readme():
+    "The text of README.md: the index page with links to the site and pictures from the repository"
+    text = (site/'index.html.md').read_text(encoding='utf-8')
+    text = re.sub(r'(?<=\]\()(?!\w+:|#)([^)\s]+?\.html)(\.md)?', rf'{url}/\1', text)
+    return re.sub(r'(!\[[^]]*\]\(|<img[^>]* src=")(?!\w+:|index_files/)', r'\1nbs/', text)
+
+if __name__ == '__main__':
+    pages = stage()
+    build(pages, quiet=True)
+    shutil.rmtree(site, ignore_errors=True)
+    shutil.move(pages/site.name, site)
+    finish()
+    (root/'README.md').write_text(readme(), encoding='utf-8')
+    shutil.rmtree(root/'index_files', ignore_errors=True)
+    if 'index_files/' in readme(): shutil.copytree(site/'index_files', root/'index_files')
+    print(f'{len(list(site.rglob("*.html")))} pages in {site.name}, and README.md')
