@@ -1,0 +1,6 @@
+"For `from siamese_verify.all import *`: everything public here, and `fastai.vision.all`"
+from fastai.vision.all import *
+from siamese_verify.data import *
+from siamese_verify.losses import *
+from siamese_verify.model import *
+from siamese_verify.training import *
