@@ -21,14 +21,14 @@ def _arch(name):
     if name=='small': return model.small_encoder()
     return vars(model).get(name) or vars(torchvision.models).get(name, name)
 
-def _learner(images, arch, size, bs, factor, flip, seed, workers, scratch=False):
+def _learner(images, arch, bs, factor, flip, seed, workers, after_item=None, **kwargs):
     "A learner of pairs of `images`, with the usual augmentation"
-    from siamese_verify.all import Pairs, Resize, aug_transforms, set_seed, siamese_learner
+    from siamese_verify.all import Pairs, aug_transforms, set_seed, siamese_learner
     set_seed(seed)
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
     factor = (factor, *[4]*(len(images.splits)-1))
-    dls = Pairs(images, factor, seed=seed).dls(bs=bs, after_item=Resize(size), after_batch=tfms, num_workers=workers)
-    return siamese_learner(dls, _arch(arch), pretrained=not scratch)
+    dls = Pairs(images, factor, seed=seed).dls(bs=bs, after_item=after_item, after_batch=tfms, num_workers=workers)
+    return siamese_learner(dls, _arch(arch), **kwargs)
 
 # %% ../nbs/07_cli.ipynb #84760105
 def _picture(fname, dl, p, idx):
@@ -38,7 +38,7 @@ def _picture(fname, dl, p, idx):
         *pair,same = dl.dataset.items[i]
         ImagePair.create(pair).show(ctx=ax)
         ax.set_title(f'{dl.vocab[p[i].argmax()]}, {p[i].max():.0%}', color='green' if p[i].argmax()==same else 'red')
-    plt.savefig(fname)
+    plt.savefig(fname, bbox_inches='tight')
     plt.close()
 
 def _report(learn, images, out, **facts):
@@ -71,12 +71,13 @@ def demo(
     workers:int=0, # Processes that load images
 ):
     "Train on letters and digits of many scripts, and see how the model does on letters that it has never seen"
-    from siamese_verify.all import ClassSplitter, Glyphs
+    from siamese_verify.all import ClassSplitter, Glyphs, Resize
     images = Glyphs(ClassSplitter(seen_pct=.1, seed=seed), size=32)
     print(images)
-    learn = _learner(images, 'small', 32, 128, factor, False, seed, workers)
+    learn = _learner(images, 'small', 128, factor, False, seed, workers, lin_ftrs=[256], ps=.1)
     start = time.time()
-    learn.fit_one_cycle(epochs, 4e-3)
+    learn.fit_one_cycle(epochs, 6e-3)
+    learn.dls.add_tfms([Resize(32)], 'after_item')    # for images of other sizes that the model will be asked about
     _report(learn, images, Path(out), epochs=epochs, seconds=round(time.time()-start), **{'pairs in an epoch':len(learn.dls.train_ds)})
 
 # %% ../nbs/07_cli.ipynb #8595abed
@@ -88,6 +89,7 @@ def train(
     epochs:int=5, # Passes over the training pairs
     factor:float=4, # Training pairs in an epoch, for each image
     bs:int=32, # Pairs in a batch
+    pattern:str=None, # Regular expression: its first group in a file's name is the label, instead of the folder
     valid:str='classes', # Validate on held-out `classes`, which measures unseen ones, or on held-out `images`
     scratch:bool=False, # Start from random weights? (`small` always does)
     flip:bool=True, # Augment with mirrored images and other light? Not for letters, say
@@ -96,14 +98,16 @@ def train(
     workers:int=None, # Processes that load images; the number of cores if not given
 ):
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
-    from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter
+    from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter, Resize
     if (Path(out)/'model.pkl').exists(): raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
     splitters = dict(classes=ClassSplitter(seen_pct=.2, seed=seed), images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
     own = (Path(path)/'train').is_dir() and (Path(path)/'valid').is_dir()
-    images = LabeledImages.from_folder(path, None if own else splitters[valid]).check(skip)
+    if pattern: images = LabeledImages.from_name_re(path, pattern, splitters[valid])
+    else: images = LabeledImages.from_folder(path, None if own else splitters[valid])
+    images = images.check(skip)
     print(images)
-    learn = _learner(images, arch, size, bs, factor, flip, seed, workers, scratch)
+    learn = _learner(images, arch, bs, factor, flip, seed, workers, Resize(size), pretrained=not scratch)
     start = time.time()
     if scratch or arch=='small': learn.fit_one_cycle(epochs, 4e-3)
     else: learn.fine_tune(epochs)

@@ -58,8 +58,8 @@ def create_encoder(
     if isinstance(arch, nn.Module): return arch
     try: body,stats,pool = _timm_body(arch, pretrained, n_in, **kwargs) if isinstance(arch, str) else _body(arch, pretrained, weights, n_in, cut)
     except OSError as e:
-        raise ConnectionError(f'the pretrained weights of {arch} could not be downloaded ({e}): '
-                              'try again where there is a network, or pass pretrained=False') from e
+        raise ConnectionError(f'the pretrained weights of {getattr(arch, "__name__", arch)} could not be downloaded ({e}): try again '
+                              'where there is a network, take efficientnet_lite0, or start from scratch with pretrained=False') from e
     pool = [AdaptiveConcatPool2d() if concat_pool else nn.AdaptiveAvgPool2d(1), Flatten()] if pool else []
     encoder = nn.Sequential(body, *pool)
     encoder.stats = stats if pretrained else None
