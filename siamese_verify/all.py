@@ -3,4 +3,5 @@ from fastai.vision.all import *
 from siamese_verify.data import *
 from siamese_verify.losses import *
 from siamese_verify.model import *
+from siamese_verify.threshold import *
 from siamese_verify.training import *

@@ -30,63 +30,84 @@ def _learner(images, arch, bs, factor, flip, seed, workers, after_item=None, **k
     dls = Pairs(images, factor, seed=seed).dls(bs=bs, after_item=after_item, after_batch=tfms, num_workers=workers)
     return siamese_learner(dls, _arch(arch), **kwargs)
 
+def _fit(learn, epochs, lr):
+    "Train, then fit the threshold if there is one: the seconds of both"
+    start = time.time()
+    learn.fit_one_cycle(epochs, lr)
+    if not hasattr(learn.model, 'combine'): learn.fit_threshold()
+    return round(time.time()-start)
+
 # %% ../nbs/07_cli.ipynb #84760105
-def _picture(fname, dl, p, idx):
-    "Save a picture of the pairs `idx` of `dl`, with the answers `p`"
+def _answers(learn, k):
+    "For the pairs of split `k`: how far each is above the threshold, the targets and the answers"
+    p,y,answers = learn.get_preds(ds_idx=k, act=lambda o: o, with_decoded=True)
+    return (p[:,0]-p[:,1] if p.ndim==2 else p-learn.loss_func.threshold),y.bool(),answers.bool()
+
+def _rates(learn, k):
+    "Error rates of the pairs of split `k`: of the answers, and those that need no threshold"
+    from siamese_verify.all import equal_error_rate, fit_threshold
+    d,y,answers = _answers(learn, k)
+    return {'accuracy':(answers==y).float().mean().item(), 'EER':equal_error_rate(d, y), 'FNMR at 1% FMR':fit_threshold(d, y, fmr=.01).fnmr}
+
+def _picture(fname, dl, answers, idx):
+    "Save a picture of the pairs `idx` of `dl` with their answers"
     from siamese_verify.all import ImagePair, get_grid, plt
     for ax,i in zip(get_grid(len(idx), ncols=4, figsize=(10, 1.7*-(-len(idx)//4))), idx):
         *pair,same = dl.dataset.items[i]
         ImagePair.create(pair).show(ctx=ax)
-        ax.set_title(f'{dl.vocab[p[i].argmax()]}, {p[i].max():.0%}', color='green' if p[i].argmax()==same else 'red')
+        ax.set_title(dl.vocab[int(answers[i])], color='green' if answers[i]==same else 'red')
     plt.savefig(fname, bbox_inches='tight')
     plt.close()
 
-def _report(learn, images, out, **facts):
-    "Write the model, pictures of validation pairs and a table of results to the folder `out`"
-    from siamese_verify.all import np, pd
+def _write(learn, out, table):
+    "Write the model, the table, and pictures of validation pairs to the folder `out`"
+    from siamese_verify.all import plt
     out.mkdir(parents=True, exist_ok=True)
     learn.path = out
     learn.export('.model.pkl')
     os.replace(out/'.model.pkl', out/'model.pkl')
-    facts = dict(images=len(images), classes=len(images.vocab), **facts)
-    for k in reversed(range(1, len(images.splits))):
-        p,y = learn.get_preds(ds_idx=k)
-        wrong = p.argmax(1)!=y
-        seen = np.isin(images.y[images.splits[k]], images.y[images.splits[0]])
-        name = 'seen' if seen.all() else 'some seen' if seen.any() else 'unseen'
-        facts[f'accuracy on pairs of {name} classes'] = f'{1-wrong.float().mean():.1%} of {len(y)}'
-    _picture(out/'pairs.png', learn.dls.valid, p, range(min(16, len(y))))
-    if wrong.any(): _picture(out/'mistakes.png', learn.dls.valid, p, sorted(np.flatnonzero(wrong), key=lambda i: -p[i].max())[:16])
-    table = pd.Series(facts)
-    table.to_csv(out/'results.csv', header=False)
-    print(f'\n{table.to_string()}\n\nIn {out}/: the model (model.pkl), this table (results.csv), pairs of the validation set\n'
-          f'with the answers (pairs.png)' + (', and the surest mistakes (mistakes.png)' if wrong.any() else ''))
+    table.to_csv(out/'results.csv')
+    d,y,answers = _answers(learn, 1)
+    _picture(out/'pairs.png', learn.dls.valid, answers, range(min(16, len(y))))
+    if (wrong := [i for i in d.abs().argsort(descending=True).tolist() if answers[i]!=y[i]]): _picture(out/'mistakes.png', learn.dls.valid, answers, wrong[:16])
+    if hasattr(learn.model, 'threshold'):
+        learn.model.plot_distance_histogram(learn.dls.valid, titles=['validation pairs'])
+        plt.savefig(out/'distances.png', bbox_inches='tight')
+        plt.close()
+    print(f'\n{table.to_string(float_format="{:.3f}".format)}\n\nIn {out}: {", ".join(sorted(f.name for f in out.iterdir()))}')
 
-# %% ../nbs/07_cli.ipynb #aada0199
+# %% ../nbs/07_cli.ipynb #8a3ca4a0
 def demo(
     out:Path='siamese_verify_demo', # Folder for the model, the table and the pictures
-    epochs:int=10, # Passes over the training pairs
-    factor:float=4, # Training pairs in an epoch, for each image
+    epochs:int=4, # Passes over the training pairs
+    factor:float=3, # Training pairs in an epoch, for each image
     seed:int=42, # Seed of the split, the pairs and the model
     workers:int=0, # Processes that load images
 ):
     "Train on letters and digits of many scripts, and see how the model does on letters that it has never seen"
-    from siamese_verify.all import ClassSplitter, Glyphs, Resize
+    from siamese_verify.all import ClassSplitter, Glyphs, Resize, pd
     images = Glyphs(ClassSplitter(seen_pct=.1, seed=seed), size=32)
     print(images)
-    learn = _learner(images, 'small', 128, factor, False, seed, workers, lin_ftrs=[256], ps=.1)
-    start = time.time()
-    learn.fit_one_cycle(epochs, 6e-3)
+    rows,learners = {},{}
+    for kind in 'head','distance','threshold':
+        learn = _learner(images, 'small', 128, factor, False, seed, workers, kind=kind, lin_ftrs=[256], ps=.1)
+        n = len(learn.dls.train_ds)
+        print(f'\n{kind}: {epochs} epochs of {n} pairs')
+        seconds = _fit(learn, epochs, 6e-3)
+        rows[kind] = {'accuracy seen':_rates(learn, 2)['accuracy'], **{f'{k} unseen':v for k,v in _rates(learn, 1).items()},
+                      'seconds':seconds, 'images through the encoder':2*n*epochs}
     learn.dls.add_tfms([Resize(32)], 'after_item')    # for images of other sizes that the model will be asked about
-    _report(learn, images, Path(out), epochs=epochs, seconds=round(time.time()-start), **{'pairs in an epoch':len(learn.dls.train_ds)})
+    _write(learn, Path(out), pd.DataFrame(rows).T.astype({'seconds':int, 'images through the encoder':int}))
 
 # %% ../nbs/07_cli.ipynb #8595abed
 def train(
     path:Path, # Folder with a folder of images for each class, or with such folders in `train` and `valid`
     arch:str='resnet34', # Encoder: `small`, `efficientnet_lite0`, or the name of a torchvision or timm model
+    kind:str='threshold', # `head`, `threshold` or `distance`
     out:Path='siamese_verify_model', # New folder for the model, the table and the pictures
     size:int=224, # Height and width that images are resized to
     epochs:int=5, # Passes over the training pairs
+    lr:float=None, # Learning rate; 1e-4 for a pretrained encoder and 4e-3 for another if not given
     factor:float=4, # Training pairs in an epoch, for each image
     bs:int=32, # Pairs in a batch
     pattern:str=None, # Regular expression: its first group in a file's name is the label, instead of the folder
@@ -98,7 +119,7 @@ def train(
     workers:int=None, # Processes that load images; the number of cores if not given
 ):
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
-    from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter, Resize
+    from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter, Resize, ifnone, np, pd
     if (Path(out)/'model.pkl').exists(): raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
     splitters = dict(classes=ClassSplitter(seen_pct=.2, seed=seed), images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
@@ -107,11 +128,15 @@ def train(
     else: images = LabeledImages.from_folder(path, None if own else splitters[valid])
     images = images.check(skip)
     print(images)
-    learn = _learner(images, arch, bs, factor, flip, seed, workers, Resize(size), pretrained=not scratch)
-    start = time.time()
-    if scratch or arch=='small': learn.fit_one_cycle(epochs, 4e-3)
-    else: learn.fine_tune(epochs)
-    _report(learn, images, Path(out), epochs=epochs, seconds=round(time.time()-start), **{'pairs in an epoch':len(learn.dls.train_ds)})
+    learn = _learner(images, arch, bs, factor, flip, seed, workers, Resize(size), kind=kind, pretrained=not scratch)
+    if kind=='head' and not (scratch or arch=='small'): learn.fine_tune(epochs, ifnone(lr, 2e-3))
+    else: _fit(learn, epochs, ifnone(lr, 4e-3 if scratch or arch=='small' else 1e-4))
+    rows = {}
+    for k in range(1, len(images.splits)):
+        seen = np.isin(images.y[images.splits[k]], images.y[images.splits[0]])
+        name = 'seen classes' if seen.all() else 'some seen classes' if seen.any() else 'unseen classes'
+        rows[name] = {**_rates(learn, k), 'pairs':len(learn.dls[k].dataset)}
+    _write(learn, Path(out), pd.DataFrame(rows).T.astype({'pairs':int}))
 
 # %% ../nbs/07_cli.ipynb #6e38fbd0
 def predict(
@@ -125,7 +150,7 @@ def predict(
         warnings.filterwarnings('ignore', 'load_learner')
         learn = load_learner(Path(model)/'model.pkl' if Path(model).is_dir() else model)
     with learn.no_bar(): answer,_,p = learn.predict((left, right))
-    print(f'{answer} ({p.max():.1%})')
+    print(f'{answer} ({p.max():.1%})' if p.ndim else f'{answer} (distance {p:.3f}, threshold {learn.loss_func.threshold:.3f})')
 
 # %% ../nbs/07_cli.ipynb #daa69dd1
 _commands = dict(demo=demo, train=train, predict=predict)

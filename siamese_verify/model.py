@@ -6,7 +6,9 @@ Docs: https://siamese-verify.github.io/siamese_verify/model.html.md"""
 
 # %% auto #0
 __all__ = ['small_encoder', 'eval_mode', 'embedding_size', 'create_encoder', 'efficientnet_lite0', 'concat_features',
-           'symmetric_features', 'SiameseModel', 'create_siamese_model', 'siamese_splitter']
+           'symmetric_features', 'SiameseModel', 'squared_euclidean_distance', 'euclidean_distance',
+           'normalized_squared_euclidean_distance', 'cosine_distance', 'DistanceSiamese', 'create_siamese_model',
+           'siamese_splitter']
 
 # %% ../nbs/01_model.ipynb #45116c2a
 import inspect
@@ -52,9 +54,10 @@ def create_encoder(
     n_in=3, # Channels of an image
     cut=None, # Where to cut the classifier, if not where fastai does
     concat_pool=True, # Pool to maximum and average, or to the average alone
-    **kwargs # Passed on to `timm.create_model`
+    **kwargs # For `timm.create_model`
 ) -> nn.Module: # N × `n_in` × H × W to N × D
     "An encoder, images to embeddings, from an architecture"
+    if kwargs and not isinstance(arch, str): raise TypeError(f'{", ".join(kwargs)}: only for timm models')
     if isinstance(arch, nn.Module): return arch
     try: body,stats,pool = _timm_body(arch, pretrained, n_in, **kwargs) if isinstance(arch, str) else _body(arch, pretrained, weights, n_in, cut)
     except OSError as e:
@@ -120,6 +123,46 @@ class SiameseModel(nn.Module):
         e1,e2 = self.encoder(torch.cat([x1, x2])).chunk(2)
         return self.head(self.combine(e1, e2))
 
+# %% ../nbs/01_model.ipynb #05692b5c
+def _wide(x):
+    "`x` in float32, or in float64 if it is that already"
+    return x if x.dtype==torch.float64 else x.float()
+
+def squared_euclidean_distance(x, y):
+    "‖x-y‖², from 0 to ∞"
+    return (_wide(x)-_wide(y)).square().sum(-1)
+
+def euclidean_distance(x, y):
+    "‖x-y‖, from 0 to ∞"
+    return torch.linalg.vector_norm(_wide(x)-_wide(y), dim=-1)
+
+def normalized_squared_euclidean_distance(x, y):
+    "‖x/‖x‖ - y/‖y‖‖² = 2 - 2 cos(x,y), from 0 to 4"
+    return squared_euclidean_distance(F.normalize(_wide(x), dim=-1), F.normalize(_wide(y), dim=-1))
+
+def cosine_distance(x, y):
+    "1 - cos(x,y), from 0 to 2"
+    return normalized_squared_euclidean_distance(x, y)/2
+
+# %% ../nbs/01_model.ipynb #ecb0235c
+class DistanceSiamese(nn.Module):
+    "The distance of two images: that of their embeddings"
+    def __init__(self,
+        backbone:nn.Module, # Encoder: images to embeddings
+        distance_metric=normalized_squared_euclidean_distance, # Function of two batches of embeddings
+    ):
+        super().__init__()
+        self.backbone,self.distance_metric = backbone,distance_metric
+
+    @property
+    def encoder(self): return self.backbone
+
+    def distance(self, x1, x2=None):
+        if x2 is None: x1,x2 = x1
+        return self.distance_metric(*self.backbone(torch.cat([x1, x2])).flatten(1).chunk(2))
+
+    def forward(self, x1, x2=None): return self.distance(x1, x2)
+
 # %% ../nbs/01_model.ipynb #28c83758
 @delegates(create_encoder)
 def create_siamese_model(
@@ -137,7 +180,10 @@ def create_siamese_model(
     return SiameseModel(encoder, head, combine)
 
 def siamese_splitter(
-    model, # `SiameseModel`
-) -> list: # Parameters of the encoder, parameters of the head
+    model, # `SiameseModel`, `DistanceSiamese`, or a model with an `encoder` like them
+) -> list: # Parameters of the encoder, and the others if there are any
     "Parameter groups for a `Learner`, so that it can freeze the encoder or give it a lower learning rate"
-    return [params(model.encoder), params(model.head)]
+    encoder = params(model.encoder)
+    ids = {id(p) for p in encoder}
+    head = [p for p in params(model) if id(p) not in ids]
+    return [encoder, head] if head else [encoder]
