@@ -16,10 +16,9 @@ from fastcore.script import anno_parser
 # %% ../nbs/07_cli.ipynb #1de964c2
 def _arch(name):
     "The architecture called `name`: here, in torchvision, or else in timm"
-    import torchvision
-    from siamese_verify import model
-    if name=='small': return model.small_encoder()
-    return vars(model).get(name) or vars(torchvision.models).get(name, name)
+    from siamese_verify.model import efficientnet_lite0, small_encoder
+    from torchvision import models
+    return {'small':small_encoder, 'efficientnet_lite0':efficientnet_lite0}.get(name) or (models.get_model_builder(name) if name in models.list_models() else name)
 
 def _learner(images, arch, bs, factor, flip, seed, workers, after_item=None, **kwargs):
     "A learner of pairs of `images`, with the usual augmentation"
@@ -59,10 +58,13 @@ def _picture(fname, dl, answers, idx):
     plt.savefig(fname, bbox_inches='tight')
     plt.close()
 
+def _make(out):
+    "Make the folder `out`, before anything is trained"
+    Path(out).mkdir(parents=True, exist_ok=True)
+
 def _write(learn, out, table):
     "Write the model, the table, and pictures of validation pairs to the folder `out`"
     from siamese_verify.all import plt
-    out.mkdir(parents=True, exist_ok=True)
     learn.path = out
     learn.export('.model.pkl')
     os.replace(out/'.model.pkl', out/'model.pkl')
@@ -86,6 +88,7 @@ def demo(
 ):
     "Train on letters and digits of many scripts, and see how the model does on letters that it has never seen"
     from siamese_verify.all import ClassSplitter, Glyphs, Resize, pd
+    _make(out)
     images = Glyphs(ClassSplitter(seen_pct=.1, seed=seed), size=32)
     print(images)
     rows,learners = {},{}
@@ -121,6 +124,7 @@ def train(
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
     from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter, Resize, ifnone, np, pd
     if (Path(out)/'model.pkl').exists(): raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
+    if min(size, epochs, bs)<1: raise ValueError('--size, --epochs and --bs are 1 or more')
     splitters = dict(classes=ClassSplitter(seen_pct=.2, seed=seed), images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
     own = (Path(path)/'train').is_dir() and (Path(path)/'valid').is_dir()
@@ -128,6 +132,7 @@ def train(
     else: images = LabeledImages.from_folder(path, None if own else splitters[valid])
     images = images.check(skip)
     print(images)
+    _make(out)
     learn = _learner(images, arch, bs, factor, flip, seed, workers, Resize(size), kind=kind, pretrained=not scratch)
     if kind=='head' and not (scratch or arch=='small'): learn.fine_tune(epochs, ifnone(lr, 2e-3))
     else: _fit(learn, epochs, ifnone(lr, 4e-3 if scratch or arch=='small' else 1e-4))
@@ -163,7 +168,11 @@ def main():
     if name in ('-h','--help'): return print(_usage)
     if name not in _commands: sys.exit(f'siamese_verify: there is no command {name!r}, try siamese_verify --help')
     args = vars(anno_parser(_commands[name], prog=f'siamese_verify {name}').parse_args(sys.argv[2:]))
-    del args['pdb'], args['xtra']
+    debug,_ = args.pop('pdb'),args.pop('xtra')
     for o in FutureWarning, DeprecationWarning: warnings.simplefilter('ignore', o)
     try: _commands[name](**args)
-    except (ValueError, OSError, ImportError, RuntimeError) as e: sys.exit(f'siamese_verify {name}: {e}')
+    except KeyboardInterrupt: sys.exit(130)
+    except Exception as e:
+        if debug: raise
+        known = isinstance(e, (ValueError, OSError, ImportError))
+        sys.exit(f'siamese_verify {name}: {e if known else f"{type(e).__name__}: {e}"}'.splitlines()[0] + ('' if known else ' (--pdb shows where)'))

@@ -10,7 +10,7 @@ __all__ = ['pair_vocab', 'open_image', 'LabeledImages', 'ClassSplitter', 'Digits
            'PairTransform', 'ImagePairBlock', 'SameBlock']
 
 # %% ../nbs/00_data.ipynb #e0727465
-import itertools, unicodedata
+import inspect, itertools, unicodedata
 
 from fastai.vision.all import *
 from matplotlib import ft2font, get_data_path
@@ -21,17 +21,34 @@ from sklearn.datasets import load_digits
 
 # %% ../nbs/00_data.ipynb #388906dd
 def open_image(
-    o, # Path of an image file, or an image that is open already (Pillow, array or tensor)
+    o, # Path, Pillow image, array (H × W × C) or tensor (C × H × W), of bytes 0 to 255 or floats 0 to 1
 ) -> PILImage: # RGB, upright
     "Open an image as RGB, whatever its mode, turned as its EXIF data says"
     try:
-        im = ImageOps.exif_transpose(Image.open(o) if isinstance(o, (str, Path)) else PILImage.create(o))
-        if im.mode.startswith('I'): im = Image.fromarray((np.asarray(im) >> 8).clip(0, 255).astype(np.uint8))
+        im = Image.open(o) if isinstance(o, (str, Path)) else o if isinstance(o, Image.Image) else _from_array(o)
+        im = ImageOps.exif_transpose(im)
+        if im.mode[0] in 'IF': im = _grey8(im)
         if im.has_transparency_data: im = Image.alpha_composite(Image.new('RGBA', im.size, 'white'), im.convert('RGBA'))
         return PILImage.create(im.convert('RGB'))
     except FileNotFoundError: raise
     except (OSError, SyntaxError, Image.DecompressionBombError) as e:
         raise ValueError(f'{o} cannot be read as an image ({e}): repair it or take it out') from e
+
+def _from_array(o):
+    "A Pillow image of an array or tensor"
+    a = o.detach().cpu().numpy() if isinstance(o, Tensor) else np.asarray(o)
+    if isinstance(o, Tensor) and a.ndim==3: a = a.transpose(1,2,0)
+    if np.issubdtype(a.dtype, np.floating):
+        if not (a.min()>=0 and a.max()<=1): raise ValueError(f'floats of an image go from 0 to 1, not from {a.min():.3g} to {a.max():.3g}: decode it first')
+        a = (a*255).round()
+    return Image.fromarray((a[...,0] if a.shape[2:]==(1,) else a).astype(np.uint8))
+
+def _grey8(im):
+    "A grey image of more than 8 bits with 8: the upper ones of 16, floats from 0 to 1"
+    a = np.asarray(im)
+    if im.mode=='F': a = a*255 if a.max()<=1 else a
+    elif im.mode!='I' or a.max()>255: a = a >> 8
+    return Image.fromarray(a.clip(0, 255).astype(np.uint8))
 
 # %% ../nbs/00_data.ipynb #bb223302
 class LabeledImages:
@@ -43,10 +60,9 @@ class LabeledImages:
     ):
         self.files = L(files).map(Path)
         if not self.files: raise ValueError('there are no images: the list of files is empty')
+        if twice := [f for f,n in Counter(self.files).items() if n>1]: raise ValueError(f'{len(twice)} files are listed more than once: {_names(twice)}')
         self.vocab,self.y = (None,None) if labels is None else _categorize(self.files, list(labels))
-        if valid is None: valid = ClassSplitter()
-        elif not callable(valid): valid = IndexSplitter(mask2idxs(valid))
-        self.splits = L(valid(self)).map(partial(np.asarray, dtype=np.int64))
+        self.splits = _splits(self, ClassSplitter() if valid is None else valid)
 
     def __len__(self): return len(self.files)
     def __getitem__(self, i): return self.files[i]
@@ -58,6 +74,19 @@ def _categorize(files, labels):
         if pd.isna(o): raise ValueError(f'{f} has no label')
     vocab = CategoryMap(labels)
     return list(vocab),np.array([vocab.o2i[o] for o in labels])
+
+def _splits(images, valid):
+    "Arrays of indices, none of them twice, from a splitter, a Boolean mask or indices"
+    if not callable(valid):
+        valid = np.asarray(valid if is_iter(valid) else [valid])
+        if valid.dtype==bool and len(valid)!=len(images): raise ValueError(f'a mask of {len(valid)} for {len(images)} images')
+        if len(valid) and valid.dtype.kind not in 'bi': raise ValueError(f'valid is a splitter, a Boolean mask or indices, not {valid[0]}')
+        valid = IndexSplitter(mask2idxs(valid))
+    splits = L(valid(images)).map(partial(np.asarray, dtype=np.int64))
+    idx,n = np.unique(np.concatenate(splits), return_counts=True)
+    if len(idx) and (idx[0]<0 or idx[-1]>=len(images)): raise ValueError(f'index {idx[0] if idx[0]<0 else idx[-1]} in a split of {len(images)} images')
+    if (n>1).any(): raise ValueError(f'{images[idx[n>1][0]]} is in the splits more than once')
+    return splits
 
 # %% ../nbs/00_data.ipynb #dd172d84
 def ClassSplitter(
@@ -71,7 +100,7 @@ def ClassSplitter(
         rng,n = np.random.default_rng(seed),len(images.vocab)
         n_valid = max(2, round(valid_pct*n))
         if n < n_valid+2:
-            raise ValueError(f'a split by class needs 4 classes, 2 of them for validation, and here are {n} ({_names(images.vocab)}): '
+            raise ValueError(f'a split by class needs 2 classes for training besides {n_valid} for validation, and here are {n} ({_names(images.vocab)}): '
                              'add classes, or split by image, with RandomSplitter, to measure seen classes only')
         unseen = np.isin(images.y, rng.permutation(n)[:n_valid])
         train = rng.permutation(np.flatnonzero(~unseen))
@@ -116,18 +145,22 @@ def _split_name(k): return ('train','valid')[k] if k<2 else f'split {k}'
 # %% ../nbs/00_data.ipynb #494bbe8a
 @patch(cls_method=True)
 def from_folder(cls:LabeledImages,
-    path, # Folder with a folder of images for each class, or with such folders in `train/` and `valid/`
+    path, # Folder with a folder of images for each class, or with such folders in `train/` and in `valid/` or `val/`
     valid=None, # As in `LabeledImages`, or the name of the folder of validation images
     train='train', # Name of the folder of training images, where `valid` is a name
 ):
     "Images in class folders: the label of an image is its folder"
-    path = Path(path)
-    roots = [path/train, path/(valid if isinstance(valid, str) else 'valid')]
-    if not isinstance(valid, str) and not all(r.is_dir() for r in roots): roots = [path]
+    path,own = Path(path),valid is None or isinstance(valid, (str,Path))
+    name = valid if own and valid else first(o for o in ('valid','val') if (Path(path)/o).is_dir())
+    roots = [path/train, path/name] if name and ((path/train).is_dir() or valid==name) else [path]
     files = L(map(_image_files, roots))
     labels = [f.parent.relative_to(r).as_posix() for r,fs in zip(roots, files) for f in fs]
     if '.' in labels: raise ValueError(f'{files.concat()[labels.index(".")]} is in no class folder: move it into one')
-    if len(roots)>1 and (valid is None or isinstance(valid, str)): valid = range(len(files[0]), len(labels))
+    if len(roots)==1:
+        if any(o.startswith(f'{train}/') for o in labels): raise ValueError(f'{path} holds {train}/: name the folder of validation images, as in valid="test"')
+    else:
+        if rest := [o.name for o in path.iterdir() if o.is_dir() and o not in roots]: warnings.warn(f'not read, beside {train} and {name}: {_names(rest)}')
+        if own: valid = range(len(files[0]), len(labels))
     return cls(files.concat(), labels, valid)
 
 def _image_files(path):
@@ -168,13 +201,13 @@ def from_df(cls:LabeledImages,
     path='.', # Folder that the file names are relative to
     fn_col=0, # Column of file names: its name or number
     label_col=1, # Column of labels: its name or number
-    valid=None, # As in `LabeledImages`, or the name of a Boolean column; `is_valid` if there is one
+    valid=None, # As in `LabeledImages`, or the name of a column of Booleans or numbers of splits; `is_valid` if there is one
     suff='', # Added to each file name
 ):
     "Images in a data frame"
     fn,labels = (df.iloc[:,c] if isinstance(c, int) else df[c] for c in (fn_col, label_col))
     if valid is None and 'is_valid' in df: valid = 'is_valid'
-    if isinstance(valid, str): valid = df[valid].astype(bool)
+    if isinstance(valid, str): valid = partial(lambda splits,_: splits, _split_column(df, valid))
     return cls(_existing(Path(path)/f'{f}{suff}' for f in fn), labels, valid)
 
 @patch(cls_method=True)
@@ -186,6 +219,15 @@ def from_csv(cls:LabeledImages,
 ):
     "Images in a CSV file"
     return cls.from_df(pd.read_csv(fname), Path(fname).parent if path is None else path, **kwargs)
+
+def _split_column(df, col):
+    "The rows of each split, from a column of Booleans or numbers of splits"
+    if col not in df: raise ValueError(f'there is no column {col!r} to say which rows validate: name it with valid=, or pass a splitter')
+    names = {'true':1, 'false':0}
+    k = pd.to_numeric(df[col].map(lambda o: names.get(str(o).lower(), o)), errors='coerce').to_numpy(float)
+    if (bad := ~((k>=0) & (k==np.round(k)))).any():
+        raise ValueError(f'{bad.sum()} rows have no split: {df[col].iloc[bad.argmax()]!r} in column {col!r}, row {bad.argmax()}; write True or False, or a number')
+    return L(np.flatnonzero(k==i) for i in range(max(2, int(k.max())+1)))
 
 def _existing(files):
     "`files`, all of which exist"
@@ -383,7 +425,9 @@ class Pairs:
     ):
         if not 0<=same<=1: raise ValueError(f'same is the share of same pairs, from 0 to 1, not {same}')
         store_attr('images,same,seed')
-        self.factor = tuplify(factor, match=images.splits)
+        self.factor = factor if isinstance(factor, (tuple,list)) else [factor]*len(images.splits)
+        if len(self.factor)!=len(images.splits): raise ValueError(f'{len(self.factor)} factors for {len(images.splits)} splits')
+        if min(self.factor)<=0: raise ValueError(f'factor is a positive number of pairs for each image, not {min(self.factor)}')
         self.redraw = redraw and tables is None
         self.tables = L(range_of(images.splits)).map(self.draw) if tables is None else L(tables)
 
@@ -457,10 +501,12 @@ def from_df(cls:Pairs,
     files = _existing(Path(path)/f for f in names.unique())
     table = np.stack([*pd.factorize(names)[0].reshape(2,-1), target], 1)
     _check_pairs(table, files)
-    splits = L(valid(df) if callable(valid) else (np.flatnonzero(df[valid]==k) for k in range(max(2, int(df[valid].max())+1))))
-    images = LabeledImages(files, valid=lambda _: splits.map(lambda s: np.unique(table[s,:2])))
-    i,n = np.unique(np.concatenate(images.splits), return_counts=True)
+    splits = L(valid(df)) if callable(valid) else _split_column(df, valid)
+    idx = splits.map(lambda s: np.unique(table[s,:2]))
+    i,n = np.unique(np.concatenate(idx), return_counts=True)
     if both := files[i[n>1]]: warnings.warn(f'{len(both)} images are in more than one split: {_names(both)}')
+    seen = np.cumsum([np.isin(i, s) for s in idx], 0)    # an image belongs to the first split that it is in
+    images = LabeledImages(files, valid=lambda _: [s[(seen[k]==1)[np.searchsorted(i, s)]] for k,s in enumerate(idx)])
     return cls(images, tables=splits.map(lambda s: table[s]))
 
 @patch(cls_method=True)
@@ -524,7 +570,7 @@ class PairDL(TfmdDL):
         **kwargs
     ):
         tfms = Pipeline(kwargs.pop('after_batch', None)).fs.filter(risinstance((_JoinPair,_SplitPair)), negate=True)
-        self.draw,self.epoch = draw,0
+        self.draw,self.epoch,self.looking = draw,0,False
         super().__init__(dataset, after_batch=[_JoinPair, *tfms, _SplitPair], **kwargs)
 
     def do_item(self, s):
@@ -538,12 +584,21 @@ class PairDL(TfmdDL):
         return super().create_batch(b)
 
     def before_iter(self):
-        if self.draw: self.dataset.items = self.draw(self.epoch)
+        if self.draw and not self.looking:
+            self.dataset.items = self.draw(self.epoch)
+            self.epoch += 1
         super().before_iter()
 
-    def after_iter(self):
-        super().after_iter()
-        self.epoch += 1
+    def one_batch(self):
+        self.looking = True
+        try: return super().one_batch()
+        finally: self.looking = False
+
+    @delegates(TfmdDL.new)
+    def new(self, dataset=None, cls=None, **kwargs):
+        res = super().new(dataset, cls, **kwargs)
+        if dataset is None and res.shuffle: res.draw,res.epoch = self.draw,self.epoch
+        return res
 
 # %% ../nbs/00_data.ipynb #5acbe251
 class OpenPair(ItemTransform):
@@ -562,11 +617,24 @@ class _PairItems:
     @property
     def iloc(self): return self    # so that `L` indexes it as it is, and makes no list of it
 
-def _same(o): return to_same(o[2])
+class _Same(ItemTransform):
+    "The target of an item `[left, right, same]`"
+    _retain,input_types = False,(tuple,list,L)
+    def encodes(self, o): return to_same(o[2])
+
+def _epoch_items(pairs, epoch): return _PairItems(pairs.images.files, pairs.draw(0, epoch))
 
 # %% ../nbs/00_data.ipynb #1ab75f26
 class PairDataLoaders(DataLoaders):
     "Loaders of pairs: training, validation and any further split"
+    def test_dl(self,
+        test_items, # Pairs of files or images, rows `(left, right, same)`, or a data frame with such columns
+        with_labels=False, # Do the items hold targets?
+        **kwargs
+    ): # Loader of these pairs, transformed as validation pairs are
+        "A loader of other pairs"
+        if isinstance(test_items, pd.DataFrame): test_items = test_items[['left','right'] + ['same']*with_labels].values.tolist()
+        return super().test_dl(test_items, with_labels=with_labels, **kwargs)
 
 @patch
 @delegates(TfmdDL.__init__, but='dataset,shuffle,drop_last,after_item,after_batch')
@@ -579,13 +647,18 @@ def dls(self:Pairs,
     **kwargs
 ) -> PairDataLoaders:
     "Loaders whose batches are `(ImagePair, TensorCategory)`"
+    if unknown := set(kwargs)-_dl_args: raise TypeError(f'{", ".join(unknown)}: no such argument; transforms are after_item and after_batch')
+    for k,t in enumerate(self.tables):
+        if not len(t): raise ValueError(f'there are no pairs in {_split_name(k)}')
     if len(self.train)<bs: raise ValueError(f'{len(self.train)} training pairs do not fill a batch of {bs}: lower bs, or raise factor')
     items,n = _PairItems(self.images.files, np.concatenate(self.tables)), np.cumsum([0, *self.tables.map(len)])
-    dsets = Datasets(items, [OpenPair, [_same, Categorize(pair_vocab, sort=False)]], splits=[range(*o) for o in zip(n, n[1:])], dl_type=PairDL)
+    dsets = Datasets(items, [OpenPair, [_Same, Categorize(pair_vocab, sort=False)]], splits=[range(*o) for o in zip(n, n[1:])], dl_type=PairDL)
     dsets._dbunch_type = PairDataLoaders
-    draw = self.redraw and (lambda epoch: _PairItems(self.images.files, self.draw(0, epoch)))
+    draw = partial(_epoch_items, self) if self.redraw else None
     return dsets.dataloaders(bs=bs, after_item=_with(ToTensor, after_item), after_batch=_with(IntToFloatTensor, after_batch),
                              path=path, device=device, dl_kwargs=[dict(draw=draw), *[{}]*(len(n)-2)], **kwargs)
+
+_dl_args = {k for f in (TfmdDL.__init__, FilteredBase.dataloaders) for k in inspect.signature(f).parameters}
 
 def _with(cls, tfms):
     "`tfms`, and a `cls` if there is none among them"
@@ -629,38 +702,65 @@ def from_images(cls:PairDataLoaders,
 
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_images, but='images')
-def from_folder(cls:PairDataLoaders, path, valid=None, train='train', **kwargs):
+def from_folder(cls:PairDataLoaders,
+    path, # Folder, as in `LabeledImages.from_folder`
+    valid=None, # Validation images, as there
+    train='train', # Name of the folder of training images
+    **kwargs
+):
     "Loaders of pairs of the images that `LabeledImages.from_folder` finds"
     return cls.from_images(LabeledImages.from_folder(path, valid, train), **kwargs)
 
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_images, but='images')
-def from_name_func(cls:PairDataLoaders, files, func, valid=None, **kwargs):
+def from_name_func(cls:PairDataLoaders,
+    files, # A folder of images, or a list of files
+    func, # Function from a file's name to its label
+    valid=None, # Validation images, as there
+    **kwargs
+):
     "Loaders of pairs of the images that `LabeledImages.from_name_func` finds"
     return cls.from_images(LabeledImages.from_name_func(files, func, valid), **kwargs)
 
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_images, but='images')
-def from_name_re(cls:PairDataLoaders, files, pat, valid=None, **kwargs):
+def from_name_re(cls:PairDataLoaders,
+    files, # A folder of images, or a list of files
+    pat, # Regular expression: its first group is the label
+    valid=None, # Validation images, as there
+    **kwargs
+):
     "Loaders of pairs of the images that `LabeledImages.from_name_re` finds"
     return cls.from_images(LabeledImages.from_name_re(files, pat, valid), **kwargs)
 
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_images, but='images,path')
-def from_df(cls:PairDataLoaders, df, path='.', fn_col=0, label_col=1, valid=None, suff='', **kwargs):
+def from_df(cls:PairDataLoaders,
+    df, # A row for each image
+    path='.', # Folder that the file names are relative to
+    fn_col=0, # Column of file names: its name or number
+    label_col=1, # Column of labels: its name or number
+    valid=None, # Validation images, as in `LabeledImages.from_df`
+    suff='', # Added to each file name
+    **kwargs
+):
     "Loaders of pairs of the images that `LabeledImages.from_df` finds"
     return cls.from_images(LabeledImages.from_df(df, path, fn_col, label_col, valid, suff), **kwargs)
 
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_df, but='df')
-def from_csv(cls:PairDataLoaders, fname, path=None, **kwargs):
+def from_csv(cls:PairDataLoaders,
+    fname, # CSV file with a row for each image
+    path=None, # Folder that the file names are relative to; that of `fname` if not given
+    **kwargs
+):
     "Loaders of pairs of the images that `LabeledImages.from_csv` finds"
     return cls.from_df(pd.read_csv(fname), Path(fname).parent if path is None else path, **kwargs)
 
 # %% ../nbs/00_data.ipynb #76f30f6a
 class PairTransform(ItemTransform):
     "Make a pair of image number `i` and one that is drawn from its split"
-    _retain,input_types,vocab = False,(int,tuple,list),pair_vocab
+    _retain,input_types,vocab = False,(int,np.integer,tuple,list),pair_vocab
     def __init__(self,
         images:LabeledImages, # The images
         same=.5, # Probability of a *same* pair
@@ -689,7 +789,7 @@ class PairTransform(ItemTransform):
         return order[q],bool(same)
 
     def encodes(self, o):
-        if not isinstance(o, int): return (ImagePair.create(o),)
+        if not isinstance(o, (int,np.integer)): return (ImagePair.create(o),)
         read = int(self.reads[o])
         if self.where[o][0]==0: self.reads[o] += 1
         j,same = self.draw(o, read)

@@ -53,14 +53,21 @@ def siamese_learner(
     (x,_),*_ = dls.one_batch()
     if kind=='head': model = create_siamese_model(encoder, combine, lin_ftrs, ps, x.shape[-1])
     else: model = kinds[kind](encoder, distance_metric)
-    stats = getattr(encoder, 'stats', None)
-    if normalize and stats and not dls.after_batch.fs.filter(risinstance(Normalize)):
-        dls.add_tfms([Normalize.from_stats(*stats)], 'after_batch')
+    if normalize: _normalize(dls, getattr(encoder, 'stats', None))
     loss_func = loss_func or (ContrastiveLoss() if kind=='distance' else PairCrossEntropy())
     metrics = ifnone(metrics, EER() if kind=='distance' else accuracy)
     learn = SiameseLearner(dls, model, loss_func, splitter=splitter, metrics=metrics, **kwargs)
     if kind=='head' and pretrained and encoder is not arch: learn.freeze()
     return learn
+
+# %% ../nbs/04_training.ipynb #9ca3cd3a
+def _normalize(dls, stats):
+    "Add the normalisation that an encoder expects to `dls`, or warn if there is another one"
+    if not stats: return
+    tfms = dls.after_batch.fs.filter(risinstance(Normalize))
+    if not tfms: return dls.add_tfms([Normalize.from_stats(*stats)], 'after_batch')
+    have = tfms[0].mean.flatten().tolist(),tfms[0].std.flatten().tolist()
+    if not np.allclose(have, stats, atol=1e-3): warn(f'the loaders normalise with {have}, but the encoder expects {stats}: make new loaders, or pass normalize=False')
 
 # %% ../nbs/04_training.ipynb #7a921186
 @patch

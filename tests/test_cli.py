@@ -25,7 +25,7 @@ def truncated(path):
     (path/'b/3.jpg').write_bytes((path/'b/3.jpg').read_bytes()[:700])
 
 @pytest.mark.parametrize('make,message', [
-    (missing, 'there is no folder'), (empty, 'there are no image files in'), (one_class, 'needs 4 classes, 2 of them for validation, and here are 1 (a)'),
+    (missing, 'there is no folder'), (empty, 'there are no image files in'), (one_class, 'needs 2 classes for training besides 2 for validation, and here are 1 (a)'),
     (one_each, 'each class in train has one image'), (in_no_class, 'stray.jpg is in no class folder'),
     (text, '1 of 31 files cannot be read as images: .*a/note.jpg'), (truncated, '1 of 30 files cannot be read as images: .*b/3.jpg')])
 def test_bad_folder(make, message, tmp_path):

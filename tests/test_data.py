@@ -1,7 +1,8 @@
 "Pairs of any class sizes, images of any mode, any number of workers"
+import pickle, shutil
 from collections import Counter
 
-import numpy as np, pytest
+import numpy as np, pandas as pd, pytest
 from fastai.vision.all import ColReader, ColSplitter, DataBlock, IntToFloatTensor, Resize, TfmdLists, ToTensor, range_of, torch
 from hypothesis import given, settings, strategies as st
 from PIL import Image
@@ -92,3 +93,52 @@ def test_truncated(tmp_path):
     Image.effect_noise((64,64), 50).convert('RGB').save(tmp_path/'a.jpg')
     (tmp_path/'b.jpg').write_bytes((tmp_path/'a.jpg').read_bytes()[:900])
     with pytest.raises(ValueError, match='b.jpg cannot be read'): open_image(tmp_path/'b.jpg')
+
+def test_splits_are_checked():
+    files = [f'{k}.png' for k in range(6)]
+    for valid,message in [([3,3], 'more than once'), ([3,99], 'index 99'), ([-1], 'index -1'), ([True,False], 'a mask of 2 for 6'), (.2, 'not 0.2'),
+                          (lambda o: ([0,1,2],[2,3]), 'more than once')]:
+        with pytest.raises(ValueError, match=message): LabeledImages(files, 'aaabbb', valid)
+    with pytest.raises(ValueError, match='listed more than once'): LabeledImages([*files, './0.png'], 'aaabbba', [0])
+
+def test_folders_named_like_splits(folder, tmp_path):
+    for o in 'train','val','test': shutil.copytree(folder, tmp_path/o)
+    with pytest.warns(UserWarning, match='not read, beside train and val: test'): images = LabeledImages.from_folder(tmp_path)
+    assert images.vocab==list('0123') and images.splits.map(len)==[24,24]
+    shutil.rmtree(tmp_path/'val')
+    with pytest.raises(ValueError, match='name the folder of validation images'): LabeledImages.from_folder(tmp_path)
+
+@pytest.mark.parametrize('col,ok', [([True,False]*4, True), (['True','False']*4, True), ([1,0]*4, True), ([0.,1.,2.,2.]*2, True),
+                                    ([np.nan,True]*4, False), (['yes','no']*4, False), ([0,-1]*4, False), ([.5,1]*4, False)])
+def test_is_valid(folder, col, ok):
+    files = sorted(folder.rglob('*.*'))[:8]
+    df = pd.DataFrame(dict(name=files, label=list('abababab'), is_valid=col))
+    if ok: assert LabeledImages.from_df(df).splits.map(len).sum()==8
+    else:
+        with pytest.raises(ValueError, match='rows have no split'): LabeledImages.from_df(df)
+
+def test_spawned_workers(folder):
+    "Loaders can be pickled, which is how workers get them on macOS and Windows"
+    dls = by_pairs(LabeledImages.from_folder(folder), bs=4, num_workers=0, device='cpu')
+    for dl in dls:
+        dl = pickle.loads(pickle.dumps(dl))
+        assert len(dl.one_batch()[1])==4
+
+def test_new_loaders_redraw(folder):
+    pairs = Pairs(LabeledImages.from_folder(folder))
+    dl = pairs.dls(bs=4, after_item=Resize(16), num_workers=0, device='cpu').train
+    for _ in dl: break                          # a pass that is broken off is a pass
+    dl.one_batch()                              # a look is none
+    dl = dl.new(bs=2)
+    for _ in dl: pass
+    assert (dl.dataset.items.table==pairs.draw(epoch=1)).all()
+
+def test_other_pairs(folder):
+    pairs = Pairs(LabeledImages.from_folder(folder))
+    dls = by_pairs(pairs.images, bs=4, num_workers=0, device='cpu')
+    df = pairs.to_df()
+    rows = df[['left','right','same']].values.tolist()
+    for items in df, rows, [tuple(r) for r in rows]:
+        y = torch.cat([b[1] for b in dls.test_dl(items, with_labels=True)])
+        assert y.tolist()==df.same.astype(int).tolist()
+    assert len(dls.test_dl(df).one_batch())==1
