@@ -25,15 +25,16 @@ def _learner(images, arch, bs, factor, flip, seed, workers, after_item=None, **k
     from siamese_verify.all import Pairs, aug_transforms, set_seed, siamese_learner
     set_seed(seed)
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
-    factor = (factor, *[4]*(len(images.splits)-1))
+    factor = (factor, 4, 1)[:len(images.splits)]
     dls = Pairs(images, factor, seed=seed).dls(bs=bs, after_item=after_item, after_batch=tfms, num_workers=workers)
     return siamese_learner(dls, _arch(arch), **kwargs)
 
 def _fit(learn, epochs, lr):
     "Train, then fit the threshold if there is one: the seconds of both"
-    start = time.time()
+    start,kind = time.time(),type(learn.model).__name__
+    if kind=='ThresholdSiamese': learn.fit_threshold()
     learn.fit_one_cycle(epochs, lr)
-    if not hasattr(learn.model, 'combine'): learn.fit_threshold()
+    if kind!='SiameseModel': learn.fit_threshold()
     return round(time.time()-start)
 
 # %% ../nbs/07_cli.ipynb #84760105
@@ -46,7 +47,8 @@ def _rates(learn, k):
     "Error rates of the pairs of split `k`: of the answers, and those that need no threshold"
     from siamese_verify.all import equal_error_rate, fit_threshold
     d,y,answers = _answers(learn, k)
-    return {'accuracy':(answers==y).float().mean().item(), 'EER':equal_error_rate(d, y), 'FNMR at 1% FMR':fit_threshold(d, y, fmr=.01).fnmr}
+    fit = fit_threshold(d, y, fmr=.01)
+    return {'accuracy':(answers==y).float().mean().item(), 'EER':equal_error_rate(d, y), 'FNMR at 1% FMR':float('nan') if fit.warning else fit.fnmr}
 
 def _picture(fname, dl, answers, idx):
     "Save a picture of the pairs `idx` of `dl` with their answers"
@@ -76,7 +78,7 @@ def _write(learn, out, table):
         learn.model.plot_distance_histogram(learn.dls.valid, titles=['validation pairs'])
         plt.savefig(out/'distances.png', bbox_inches='tight')
         plt.close()
-    print(f'\n{table.to_string(float_format="{:.3f}".format)}\n\nIn {out}: {", ".join(sorted(f.name for f in out.iterdir()))}')
+    print(f'\n{table.to_string(float_format="{:.3f}".format, na_rep="too few pairs")}\n\nIn {out}: {", ".join(sorted(f.name for f in out.iterdir()))}')
 
 # %% ../nbs/07_cli.ipynb #8a3ca4a0
 def demo(
@@ -135,7 +137,8 @@ def train(
     _make(out)
     learn = _learner(images, arch, bs, factor, flip, seed, workers, Resize(size), kind=kind, pretrained=not scratch)
     if kind=='head' and not (scratch or arch=='small'): learn.fine_tune(epochs, ifnone(lr, 2e-3))
-    else: _fit(learn, epochs, ifnone(lr, 4e-3 if scratch or arch=='small' else 1e-4))
+    elif scratch or arch=='small': _fit(learn, epochs, ifnone(lr, 4e-3))
+    else: _fit(learn, epochs, slice(lr or 1e-4, 100*(lr or 1e-4)))    # the threshold may learn faster than the encoder
     rows = {}
     for k in range(1, len(images.splits)):
         seen = np.isin(images.y[images.splits[k]], images.y[images.splits[0]])

@@ -26,16 +26,18 @@ class ContrastiveLoss(nn.Module):
         threshold=None, # For answers, *same* if and only if d < `threshold`; half the margin if not given
     ):
         super().__init__()
+        if reduction not in ('mean','sum','none'): raise ValueError(f'reduction is mean, sum or none, not {reduction!r}')
         store_attr()
         self.threshold = ifnone(threshold, margin/2)
 
     def forward(self, d, same):
-        same = same.bool()
+        d,same = d.flatten(),same.flatten()>0
+        if len(d)!=len(same): raise ValueError(f'{len(d)} distances, but {len(same)} targets')
         cost = torch.where(same, d, F.relu(self.margin-d))
         if self.squared: cost = cost.square()/2
         w = torch.ones_like(cost) if self.weight is None else cost.new_tensor(self.weight)[same.long()]
         if self.reduction=='none': return w*cost
         return (w*cost).sum() / (w.sum() if self.reduction=='mean' else 1)
 
-    def activation(self, d): return d
+    def activation(self, d): return d.reshape(-1)    # of a single pair, fastai hands on a number
     def decodes(self, d): return (d<self.threshold).long()

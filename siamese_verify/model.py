@@ -125,7 +125,7 @@ class SiameseModel(nn.Module):
 
     def forward(self, x1, x2=None):
         if x2 is None: x1,x2 = x1
-        e1,e2 = self.encoder(torch.cat([x1, x2])).chunk(2)
+        e1,e2 = self.encoder(torch.cat([x1, x2])).split([len(x1), len(x2)])
         return self.head(self.combine(e1, e2))
 
 # %% ../nbs/01_model.ipynb #05692b5c
@@ -143,7 +143,7 @@ def euclidean_distance(x, y):
 
 def normalized_squared_euclidean_distance(x, y):
     "‖x/‖x‖ - y/‖y‖‖² = 2 - 2 cos(x,y), from 0 to 4"
-    return squared_euclidean_distance(F.normalize(_wide(x), dim=-1), F.normalize(_wide(y), dim=-1))
+    return squared_euclidean_distance(*(F.normalize(_wide(o), dim=-1, eps=1e-6) for o in (x, y)))
 
 def cosine_distance(x, y):
     "1 - cos(x,y), from 0 to 2"
@@ -164,7 +164,7 @@ class DistanceSiamese(nn.Module):
 
     def distance(self, x1, x2=None):
         if x2 is None: x1,x2 = x1
-        return self.distance_metric(*self.backbone(torch.cat([x1, x2])).flatten(1).chunk(2))
+        return self.distance_metric(*self.backbone(torch.cat([x1, x2])).flatten(1).split([len(x1), len(x2)]))
 
     def forward(self, x1, x2=None): return self.distance(x1, x2)
 

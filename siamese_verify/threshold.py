@@ -9,27 +9,29 @@ __all__ = ['ThresholdFit', 'error_rates', 'fit_threshold', 'equal_error_rate', '
            'plot_distance_histogram']
 
 # %% ../nbs/02_threshold.ipynb #8b798a79
-from dataclasses import dataclass
-
 from fastai.vision.all import *
 from .data import *
 from .model import *
 
 # %% ../nbs/02_threshold.ipynb #0590cb66
-@dataclass(repr=False)
 class ThresholdFit:
     "A threshold, what it was fitted for, and what it achieves on some pairs"
-    threshold:float # *Same* if and only if d < `threshold`
-    objective:str # What was optimised
-    accuracy:float # Share of right answers
-    fmr:float # False match rate: share of not same pairs with d < `threshold`
-    fnmr:float # False non-match rate: share of same pairs with d ≥ `threshold`
-    n_same:int # Number of same pairs
-    n_not_same:int # Number of not same pairs
-    warning:str='' # What these pairs cannot support, if anything
-    pairs:str='' # Which pairs these are
-    reports:tuple=() # What it achieves on other pairs: a `ThresholdFit` for each set
+    def __init__(self,
+        threshold:float, # *Same* if and only if d < `threshold`
+        objective:str, # What was optimised
+        accuracy:float, # Share of right answers
+        fmr:float, # False match rate: share of not same pairs with d < `threshold`
+        fnmr:float, # False non-match rate: share of same pairs with d ≥ `threshold`
+        n_same:int, # Number of same pairs
+        n_not_same:int, # Number of not same pairs
+        warning:str='', # What these pairs cannot support, if anything
+        pairs:str='', # Which pairs these are
+        reports:tuple=(), # What it achieves on other pairs: a `ThresholdFit` for each set
+    ):
+        self.threshold,self.objective,self.accuracy,self.fmr,self.fnmr = threshold,objective,accuracy,fmr,fnmr
+        self.n_same,self.n_not_same,self.warning,self.pairs,self.reports = n_same,n_not_same,warning,pairs,reports
 
+    def __eq__(self, o): return vars(self)==vars(o)
     def __float__(self): return self.threshold
     def __repr__(self): return '\n'.join([self.to_df().to_string(index=bool(self.pairs), float_format='{:.4g}'.format), *filter(None, [self.warning])])
     def to_df(self):
@@ -57,8 +59,10 @@ def error_rates(
 
 def _check(d, same):
     "Distances and Boolean targets as flat tensors, on the device of the distances"
-    d = torch.as_tensor(d).detach().as_subclass(Tensor).flatten()
-    same = torch.as_tensor(same, device=d.device).as_subclass(Tensor).flatten().bool()
+    d,same = (o if isinstance(o, Tensor) else torch.from_numpy(np.array(o)) for o in (d, same))
+    d,same = (o.detach().as_subclass(Tensor).flatten() for o in (d, same))
+    if len(other := same[(same!=0) & (same!=1)]): raise ValueError(f'targets are True or False, 1 or 0, not {other[0].item()}')
+    same = same.bool().to(d.device)
     if len(d)!=len(same): raise ValueError(f'{len(d)} distances, but {len(same)} targets')
     if not len(d): raise ValueError('there are no pairs')
     if (nan := d.isnan()).any(): raise ValueError(f'{int(nan.sum())} of {len(d)} distances are NaN, the first is number {int(nan.int().argmax())}')
@@ -83,7 +87,9 @@ def fit_threshold(
     matched = F.pad(same[order].cumsum(0), (1,0))[k]
     score = score(k-matched, n_same-matched)
     if (top := score.max())==_never: raise ValueError(f'{name} cannot be reached: too many distances of same pairs are infinite')
-    best = torch.where(score==top, gap, -1).argmax()
+    best = score==top
+    errors = torch.where(best, (k-matched)*n_same+(n_same-matched)*n_not, 2**62)
+    best = torch.where(best & (errors==errors.min()), gap, -1).argmax()
     res = error_rates(d, same[order], _between(d, int(k[best])), name)
     res.warning = warning
     return res
@@ -120,12 +126,18 @@ def _objective(objective, fmr, fnmr, cost, n_same, n_not):
         m = _at_most(fnmr, n_same)
         return f'FNMR ≤ {fnmr:g}', lambda fm,fnm: torch.where(fnm<=m, (n_not-fm)*(n_same+1)-fnm, _never), _too_few(fnmr, n_same, 'FNMR', 'same')
     if cost is not None:
+        if len(cost)!=3: raise ValueError('cost is (of a false match, of a false non-match, prior of same)')
         c_fm,c_fnm,prior = cost
-        return f'cost {cost}', lambda fm,fnm: -((1-prior)*c_fm/n_not*fm.double() + prior*c_fnm/n_same*fnm.double()), ''
+        if min(c_fm, c_fnm)<0 or not 0<=prior<=1: raise ValueError(f'costs are positive, and the prior is from 0 to 1: not {cost}')
+        return f'cost {cost}', _ranks(lambda fm,fnm: -((1-prior)*c_fm/n_not*fm + prior*c_fnm/n_same*fnm)), ''
     scores = {'balanced accuracy': lambda fm,fnm: -(fm*n_same+fnm*n_not), 'eer': lambda fm,fnm: -(fm*n_same-fnm*n_not).abs(),
-              'f1': lambda fm,fnm: 2*(n_same-fnm).double()/(2*n_same-fnm+fm)}
+              'f1': _ranks(lambda fm,fnm: 2*(n_same-fnm)/(2*n_same-fnm+fm))}
     if objective not in scores: raise ValueError(f'there is no objective {objective!r}: take accuracy, {", ".join(scores)}, or give fmr, fnmr or cost')
     return objective,scores[objective],''
+
+def _ranks(score):
+    "The ranks of a score that is computed in double precision, which not every device has"
+    return lambda fm,fnm: score(*(o.cpu().double() for o in (fm, fnm))).unique(return_inverse=True)[1].to(fm.device)
 
 def _at_most(rate, n):
     "The largest number whose share of `n` is at most `rate`"
@@ -165,12 +177,31 @@ class Threshold(nn.Module):
 
 # %% ../nbs/02_threshold.ipynb #5e05090a
 @patch
+@torch.no_grad()
 @delegates(fit_threshold)
 def fit(self:Threshold, d, same, **kwargs) -> ThresholdFit:
-    "Set the threshold to the best one for some pairs"
-    res = fit_threshold(d, same, **kwargs)
-    with torch.no_grad(): self.threshold.fill_(res.threshold)
+    "Set the threshold to the best one for some pairs, and the scale to the likeliest one at that threshold"
+    d,same = _check(d, same)
+    d = d.to(self.threshold.dtype)    # the layer compares in its own precision
+    fit = fit_threshold(d, same, **kwargs)
+    self.threshold.fill_(fit.threshold)
+    self.log_scale.fill_(math.log(_likeliest_scale(self.threshold.to(d)-d, same)))
+    res = error_rates(d, same, self.threshold.item(), fit.objective)
+    res.warning = fit.warning
     return res
+
+def _likeliest_scale(m, same, n_iter=60):
+    "The s > 0 at which σ(2sm) makes the targets likeliest, as in Platt scaling"
+    n_same = same.sum()
+    y = torch.where(same, (n_same+1)/(n_same+2), 1/(len(same)-n_same+2))
+    unit = m[m.isfinite()].abs().mean().item() or 1.
+    m = (m/unit).clamp(-1e4, 1e4).float()
+    lo,hi = math.log(1e-3),math.log(1e3)
+    for _ in range(n_iter):
+        mid = (lo+hi)/2
+        if ((torch.sigmoid(2*math.exp(mid)*m)-y)*m).sum()<0: lo = mid
+        else: hi = mid
+    return math.exp(lo)/unit
 
 # %% ../nbs/02_threshold.ipynb #ad0d32a5
 class ThresholdSiamese(DistanceSiamese):
@@ -193,10 +224,10 @@ class ThresholdSiamese(DistanceSiamese):
 @patch
 @torch.no_grad()
 def distances(self:DistanceSiamese,
-    data, # A loader of pairs; or `Pairs`, whose training pairs are taken
+    data, # A loader of pairs
 ) -> tuple: # P distances, on the device of the model, and P Boolean targets
     "The distance of every pair, once, in the order of the data and without augmentation"
-    if isinstance(data, Pairs): data = data.dls(bs=min(64, len(data.train))).train
+    if isinstance(data, (Pairs,DataLoaders)): raise ValueError('give a loader of the pairs, as pairs.dls(...).train, which knows how to transform images')
     dl,device = _every_pair(data),one_param(self).device
     bar = progress_bar if len(dl)>100 else noop
     with eval_mode(self): batches = [(self.distance(*x), y) for *x,y in (to_device(b, device) for b in bar(dl))]
@@ -217,7 +248,7 @@ def _every_pair(dl):
 @patch
 @delegates(fit_threshold, but='d,same')
 def fit_threshold(self:ThresholdSiamese,
-    data, # A loader of pairs, `Pairs`, or P distances with P targets as a tuple
+    data, # A loader of pairs, or P distances and P targets as a tuple
     **kwargs
 ) -> ThresholdFit:
     "Set the threshold to the best one for `data`"

@@ -72,14 +72,20 @@ def _normalize(dls, stats):
 # %% ../nbs/04_training.ipynb #7a921186
 @patch
 @delegates(fit_threshold, but='d,same')
-def fit_threshold(self:SiameseLearner, **kwargs) -> ThresholdFit: # With a report for each other split
+def fit_threshold(self:SiameseLearner,
+    pairs=None, # `Pairs` to fit it on, transformed as those of the learner, instead of its training pairs
+    **kwargs
+) -> ThresholdFit: # With a report for each other split
     "Fit the threshold on the training pairs, use it from now on, and report on the other splits"
     if not isinstance(self.model, DistanceSiamese):
         raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or kind="distance"')
-    train,*others = (self.model.distances(dl) for dl in self.dls)
-    fit = fit_threshold(*train, **kwargs)
+    self.model.to(self.dls.device)
+    train = self.dls.train if pairs is None else self.dls.test_dl(pairs.to_df().query('is_valid==0'), with_labels=True)
+    train,*others = (self.model.distances(dl) for dl in (train, *self.dls.loaders[1:]))
+    if isinstance(self.model, ThresholdSiamese): fit = self.model.fit_threshold(train, **kwargs)
+    else:
+        fit = fit_threshold(*train, **kwargs)
+        self.loss_func.threshold = fit.threshold
     fit.pairs,fit.reports = 'train',[error_rates(*o, fit.threshold, fit.objective) for o in others]
     for k,o in enumerate(fit.reports): o.pairs = f'split {k+1}' if k else 'valid'
-    if isinstance(self.model, ThresholdSiamese): self.model.head.threshold.data.fill_(fit.threshold)
-    else: self.loss_func.threshold = fit.threshold
     return fit

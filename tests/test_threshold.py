@@ -1,10 +1,11 @@
 "Fitted thresholds against every threshold there is"
 import math
+from collections import namedtuple
 
 import numpy as np, pytest, torch
 from hypothesis import given, settings, strategies as st
 
-from siamese_verify.threshold import error_rates, fit_threshold
+from siamese_verify.threshold import Threshold, equal_error_rate, error_rates, fit_threshold
 
 @st.composite
 def pairs(draw, both=True):
@@ -18,11 +19,19 @@ def pairs(draw, both=True):
     if both: same[:2] = True,False
     return d,same
 
+Rates = namedtuple('Rates', 'accuracy fmr fnmr n_same n_not_same')
+
+def rates(d, same, t):
+    "Error rates at a threshold, counted one by one"
+    fm = sum(1 for x,y in zip(d, same) if x<t and not y)
+    fnm = sum(1 for x,y in zip(d, same) if not x<t and y)
+    n = int(same.sum())
+    return Rates(1-(fm+fnm)/len(d), fm/(len(d)-n) if n<len(d) else math.nan, fnm/n if n else math.nan, n, len(d)-n)
+
 def all_rates(d, same):
-    "The error rates at every threshold, one between any two distances, and beyond"
+    "The error rates at every threshold that there is: at each distance, since d < t changes only behind it, and beyond"
     ts = np.unique(d.astype(np.float64))
-    ts = [*ts, *([np.nextafter(ts[-1], math.inf)] if ts[-1]<math.inf else [])]    # d < t changes only behind a distance
-    return [error_rates(d.astype(np.float64), same, t) for t in ts]
+    return [rates(d.tolist(), same, t) for t in [*ts, *([np.nextafter(ts[-1], math.inf)] if ts[-1]<math.inf else [])]]
 
 def balanced(r): return -(r.fmr+r.fnmr)
 def eer(r): return -abs(r.fmr-r.fnmr)
@@ -35,8 +44,7 @@ def test_objectives(data, objective):
     d,same = data
     fit = fit_threshold(d, same, objective)
     assert scores[objective](fit) >= max(map(scores[objective], all_rates(d, same)))-1e-12
-    given = error_rates(torch.as_tensor(d), same, fit.threshold)
-    assert (given.fmr, given.fnmr)==(fit.fmr, fit.fnmr)
+    assert rates(d.tolist(), same, fit.threshold)[:3]==(fit.accuracy, fit.fmr, fit.fnmr)
 
 @settings(deadline=None, max_examples=1500)
 @given(pairs(both=False))
@@ -69,10 +77,31 @@ def test_cost(data, c_fm, c_fnm, prior):
 def test_bad_input():
     for d,same,kw,message in [([], [], {}, 'no pairs'), ([1.], [1,0], {}, '1 distances, but 2 targets'), ([1.,math.nan], [1,0], {}, 'NaN'),
                               ([1.,2.], [1,0], dict(fmr=2), 'from 0 to 1'), ([1.,2.], [1,0], dict(fmr=.1, fnmr=.1), 'give one objective'),
-                              ([1.,2.], [1,0], dict(objective='auc'), 'no objective'), ([1.,2.], [1,1], dict(fmr=.1), 'all pairs are the same')]:
+                              ([1.,2.], [1,0], dict(objective='auc'), 'no objective'), ([1.,2.], [1,1], dict(fmr=.1), 'all pairs are the same'), ([1.,2.], [1,-1], {}, 'not -1'),
+                              ([1.,2.], [1,0], dict(cost=(1,1)), 'cost is'), ([1.,2.], [1,0], dict(cost=(-1,1,.5)), 'costs are positive')]:
         with pytest.raises(ValueError, match=message): fit_threshold(torch.tensor(d), torch.tensor(same), **kw)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_cuda():
     d,same = torch.rand(10**6, device='cuda'),torch.rand(10**6, device='cuda')<.5
     assert fit_threshold(d, same)==fit_threshold(d.cpu(), same.cpu())
+
+@settings(deadline=None, max_examples=300)
+@given(pairs())
+def test_equal_error_rate_depends_on_the_order_alone(data):
+    d,same = data
+    rank = np.unique(d, return_inverse=True)[1]
+    assert equal_error_rate(d, same)==equal_error_rate(rank, same)==equal_error_rate(rank**3, same)
+
+@settings(deadline=None, max_examples=300)
+@given(pairs(), st.sampled_from([torch.float32, torch.float16, torch.bfloat16]))
+def test_layer_answers_as_its_fit_says(data, dtype):
+    d,same = data
+    d = np.where(np.isfinite(d) & (d<1e4), d, 1e4)
+    layer = Threshold().to(dtype)
+    fit = layer.fit(d, same, objective='balanced accuracy')
+    d = torch.from_numpy(d).to(dtype)
+    assert layer.threshold.item()==fit.threshold
+    answers = d<layer.threshold
+    assert (answers.numpy()==same).mean()==pytest.approx(fit.accuracy)
+    if dtype==torch.float32 and d.max()>1e-20: assert (layer(d).argmax(1).bool()==answers).all()

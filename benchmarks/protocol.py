@@ -1,0 +1,93 @@
+"""The three ways of verifying, on seen and on unseen classes of two real data sets, over seeds.
+
+    python benchmarks/protocol.py pets FOLDER_OF_PHOTOGRAPHS
+    python benchmarks/protocol.py omniglot FOLDER_OF_ALPHABETS
+
+Writes a row for each way, seed and split to benchmarks/results/protocol.csv, which the page *Three ways, measured* shows.
+"""
+import platform, tempfile
+from pathlib import Path
+
+from fastcore.script import call_parse
+from siamese_verify.all import *
+
+results = Path(__file__).resolve().parent/'results'/'protocol.csv'
+key = ['data','way','seed','split']
+
+def rates(learn, k):
+    "Accuracy of the answers on split `k`, and the error rates that its own error curve gives"
+    p,y,answers = learn.get_preds(ds_idx=k, act=noop, with_decoded=True)
+    d = p[:,0]-p[:,1] if p.ndim==2 else p
+    fit = fit_threshold(d, y, fmr=.01)
+    return dict(accuracy=(answers==y).float().mean().item(), eer=equal_error_rate(d, y),
+                fnmr_at_fmr1=math.nan if fit.warning else fit.fnmr, n_same=fit.n_same, n_not_same=fit.n_not_same)
+
+def record(learn, **facts):
+    "A row for each split that was not trained on, in place of older ones"
+    machine = f'{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}'
+    df = pd.DataFrame([dict(facts, split=name, **rates(learn, k), machine=machine) for k,name in ((1,'unseen'),(2,'seen'))])
+    print(df.to_string(index=False), flush=True)
+    old = [pd.read_csv(results)] if results.exists() else []
+    pd.concat([*old, df]).drop_duplicates(key, keep='last').sort_values(key).to_csv(results, index=False, float_format='%.4f')
+
+def train(learn, epochs, lr):
+    "Train, fit the threshold if there is one, and return the number of images that training sent through the encoder"
+    with learn.no_bar(): learn.fit_one_cycle(epochs, lr)
+    if isinstance(learn.model, DistanceSiamese): learn.fit_threshold()
+    return 2*epochs*len(learn.dls.train)*learn.dls.bs
+
+def pets(path, seed, epochs):
+    "A pretrained encoder: its threshold alone; trained with cross entropy; trained with the contrastive loss"
+    images = LabeledImages.from_name_re(path, r'^(.*)_\d+.jpg$', ClassSplitter(.25, seen_pct=.3, seed=seed))
+    pairs = Pairs(images, (2,9,2), seed=seed)
+    for kind,way,lr in ('threshold','cross entropy',slice(1e-4,1e-2)),('distance','contrastive',1e-4):
+        set_seed(seed)
+        dls = pairs.dls(after_item=Resize(160), after_batch=aug_transforms(), bs=16, num_workers=2)
+        learn = siamese_learner(dls, efficientnet_lite0, kind=kind)
+        facts = dict(data='pets', encoder='efficientnet_lite0', seed=seed)
+        if kind=='threshold':
+            learn.fit_threshold()
+            record(learn, **facts, way='threshold only', epochs=0, images=0)
+        n = train(learn, epochs, lr)
+        record(learn, **facts, way=way, epochs=epochs, images=n)
+
+def alphabets(images, n, n_seen, rng):
+    "Splits: training, the characters of `n` alphabets, and `n_seen` images of each character of the others"
+    alphabet = np.array([images.vocab[c].split('/')[0] for c in images.y])
+    unseen = np.isin(alphabet, rng.permutation(np.unique(alphabet))[:n])
+    order = rng.permutation(np.flatnonzero(~unseen))
+    seen = pd.Series(images.y[order]).groupby(images.y[order]).cumcount().to_numpy() < n_seen
+    return np.sort(order[~seen]), np.flatnonzero(unseen), np.sort(order[seen])
+
+def omniglot(path, seed, epochs):
+    "A small encoder from scratch, with a head, a threshold and the contrastive loss"
+    images = LabeledImages.from_folder(path, partial(alphabets, n=2, n_seen=4, rng=np.random.default_rng(seed)))
+    pairs = Pairs(images, (4,4,2), seed=seed)
+    for kind,way in dict(head='cross entropy, head', threshold='cross entropy, threshold', distance='contrastive').items():
+        set_seed(seed)
+        dls = pairs.dls(bs=128, after_batch=aug_transforms(do_flip=False, max_lighting=0, pad_mode='border'), num_workers=0)
+        learn = siamese_learner(dls, small_encoder(), kind=kind, lin_ftrs=[256], ps=.1)
+        if kind=='threshold': learn.fit_threshold()
+        n = train(learn, epochs, 6e-3)
+        record(learn, data='omniglot', encoder='small_encoder', seed=seed, way=way, epochs=epochs, images=n)
+
+def small_copy(path, size=32):
+    "A copy of the images below `path`, `size` pixels high and wide"
+    copy = Path(tempfile.mkdtemp())
+    for f in get_image_files(path):
+        dest = copy/f.relative_to(path)
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        open_image(f).resize((size,size)).save(dest)
+    return copy
+
+@call_parse
+def main(
+    data:str, # `pets` or `omniglot`
+    path:Path, # Folder of photographs named `breed_number.jpg`, or of folders of alphabets
+    seeds:int=3, # Number of seeds
+    epochs:int=5, # Epochs of training
+):
+    "Run the protocol on one data set"
+    results.parent.mkdir(exist_ok=True)
+    if data=='omniglot': path = small_copy(path)
+    for seed in range(seeds): dict(pets=pets, omniglot=omniglot)[data](path, seed, epochs)
