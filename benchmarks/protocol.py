@@ -67,7 +67,6 @@ def omniglot(path, seed, epochs):
         set_seed(seed)
         dls = pairs.dls(bs=128, after_batch=aug_transforms(do_flip=False, max_lighting=0, pad_mode='border'), num_workers=0)
         learn = siamese_learner(dls, small_encoder(), kind=kind, lin_ftrs=[256], ps=.1)
-        if kind=='threshold': learn.fit_threshold()
         n = train(learn, epochs, 6e-3)
         record(learn, data='omniglot', encoder='small_encoder', seed=seed, way=way, epochs=epochs, images=n)
 

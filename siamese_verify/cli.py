@@ -31,10 +31,9 @@ def _learner(images, arch, bs, factor, flip, seed, workers, after_item=None, **k
 
 def _fit(learn, epochs, lr):
     "Train, then fit the threshold if there is one: the seconds of both"
-    start,kind = time.time(),type(learn.model).__name__
-    if kind=='ThresholdSiamese': learn.fit_threshold()
+    start = time.time()
     learn.fit_one_cycle(epochs, lr)
-    if kind!='SiameseModel': learn.fit_threshold()
+    if type(learn.model).__name__!='SiameseModel': learn.fit_threshold()
     return round(time.time()-start)
 
 # %% ../nbs/07_cli.ipynb #84760105
@@ -64,6 +63,7 @@ def _make(out):
     "Make the folder `out`, before anything is trained"
     Path(out).mkdir(parents=True, exist_ok=True)
 
+# %% ../nbs/07_cli.ipynb #14b5e5a4
 def _write(learn, out, table):
     "Write the model, the table, and pictures of validation pairs to the folder `out`"
     from siamese_verify.all import plt
@@ -138,7 +138,9 @@ def train(
     learn = _learner(images, arch, bs, factor, flip, seed, workers, Resize(size), kind=kind, pretrained=not scratch)
     if kind=='head' and not (scratch or arch=='small'): learn.fine_tune(epochs, ifnone(lr, 2e-3))
     elif scratch or arch=='small': _fit(learn, epochs, ifnone(lr, 4e-3))
-    else: _fit(learn, epochs, slice(lr or 1e-4, 100*(lr or 1e-4)))    # the threshold may learn faster than the encoder
+    else:
+        if kind=='threshold': learn.fit_threshold()                   # pretrained distances are worth a threshold to start with,
+        _fit(learn, epochs, slice(lr or 1e-4, 100*(lr or 1e-4)))      # and it may learn faster than the encoder
     rows = {}
     for k in range(1, len(images.splits)):
         seen = np.isin(images.y[images.splits[k]], images.y[images.splits[0]])

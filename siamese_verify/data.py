@@ -43,6 +43,7 @@ def _from_array(o):
         a = (a*255).round()
     return Image.fromarray((a[...,0] if a.shape[2:]==(1,) else a).astype(np.uint8))
 
+# %% ../nbs/00_data.ipynb #fd998c47
 def _grey8(im):
     "A grey image of more than 8 bits with 8: the upper ones of 16, floats from 0 to 1"
     a = np.asarray(im)
@@ -75,6 +76,7 @@ def _categorize(files, labels):
     vocab = CategoryMap(labels)
     return list(vocab),np.array([vocab.o2i[o] for o in labels])
 
+# %% ../nbs/00_data.ipynb #ac7b11ae
 def _splits(images, valid):
     "Arrays of indices, none of them twice, from a splitter, a Boolean mask or indices"
     if not callable(valid):
@@ -110,6 +112,7 @@ def ClassSplitter(
         return [np.sort(train[~seen]), np.flatnonzero(unseen)] + ([np.sort(train[seen])] if seen_pct else [])
     return _inner
 
+# %% ../nbs/00_data.ipynb #3f517173
 def _rank(g):
     "For each element of `g`, its rank among those equal to it, and how many they are"
     _,g,size = np.unique(g, return_inverse=True, return_counts=True)
@@ -163,6 +166,7 @@ def from_folder(cls:LabeledImages,
         if own: valid = range(len(files[0]), len(labels))
     return cls(files.concat(), labels, valid)
 
+# %% ../nbs/00_data.ipynb #77e55644
 def _image_files(path):
     "The image files below folder `path`, sorted; a list of files as it is"
     if not isinstance(path, (str, Path)): return L(path).map(Path)
@@ -210,6 +214,7 @@ def from_df(cls:LabeledImages,
     if isinstance(valid, str): valid = partial(lambda splits,_: splits, _split_column(df, valid))
     return cls(_existing(Path(path)/f'{f}{suff}' for f in fn), labels, valid)
 
+# %% ../nbs/00_data.ipynb #24a21f9a
 @patch(cls_method=True)
 @delegates(LabeledImages.from_df, but='df')
 def from_csv(cls:LabeledImages,
@@ -343,7 +348,7 @@ def Pets(
     valid=None, # As in `LabeledImages`
 ) -> LabeledImages: # 7390 images of 37 classes
     "Photographs of cats and dogs, labelled with the breed (Oxford-IIIT Pet; Parkhi et al., 2012)"
-    return LabeledImages.from_name_re(_untar(URLs.PETS)/'images', r'^(.*)_\d+.jpg$', valid)
+    return LabeledImages.from_name_re(_untar(URLs.PETS)/'images', r'^(.*)_\d+\.jpg$', valid)
 
 def Imagenette(
     size=None, # Length of the shorter side: 160, 320 or `None` for the full size
@@ -389,6 +394,7 @@ def _draw_distinct(n, size, rng):
         again = np.setdiff1d(np.arange(len(s)), np.unique(s*size.max()+u, return_index=True)[1])
     return np.concatenate([g,s]), np.concatenate([v,u])
 
+# %% ../nbs/00_data.ipynb #9c21a0a8
 def _draw(k, size, weight, rng):
     "`k` numbers below `size` in groups, as `_draw_distinct`: each number once before any is drawn again"
     if not k: return np.zeros((2,0), dtype=np.int64)
@@ -509,6 +515,7 @@ def from_df(cls:Pairs,
     images = LabeledImages(files, valid=lambda _: [s[(seen[k]==1)[np.searchsorted(i, s)]] for k,s in enumerate(idx)])
     return cls(images, tables=splits.map(lambda s: table[s]))
 
+# %% ../nbs/00_data.ipynb #087bbf5c
 @patch(cls_method=True)
 @delegates(Pairs.from_df, but='df')
 def from_csv(cls:Pairs,
@@ -636,6 +643,7 @@ class PairDataLoaders(DataLoaders):
         if isinstance(test_items, pd.DataFrame): test_items = test_items[['left','right'] + ['same']*with_labels].values.tolist()
         return super().test_dl(test_items, with_labels=with_labels, **kwargs)
 
+# %% ../nbs/00_data.ipynb #5d7b84c2
 @patch
 @delegates(TfmdDL.__init__, but='dataset,shuffle,drop_last,after_item,after_batch')
 def dls(self:Pairs,
@@ -660,6 +668,7 @@ def dls(self:Pairs,
 
 _dl_args = {k for f in (TfmdDL.__init__, FilteredBase.dataloaders) for k in inspect.signature(f).parameters}
 
+# %% ../nbs/00_data.ipynb #fe8505ff
 def _with(cls, tfms):
     "`tfms`, and a `cls` if there is none among them"
     tfms = L(tfms).map(instantiate)
@@ -700,6 +709,7 @@ def from_images(cls:PairDataLoaders,
     "Loaders of pairs of `images`"
     return Pairs(images, factor, same, seed).dls(after_item=item_tfms, after_batch=batch_tfms, **kwargs)
 
+# %% ../nbs/00_data.ipynb #7d8db095
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_images, but='images')
 def from_folder(cls:PairDataLoaders,
@@ -711,6 +721,7 @@ def from_folder(cls:PairDataLoaders,
     "Loaders of pairs of the images that `LabeledImages.from_folder` finds"
     return cls.from_images(LabeledImages.from_folder(path, valid, train), **kwargs)
 
+# %% ../nbs/00_data.ipynb #28295826
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_images, but='images')
 def from_name_func(cls:PairDataLoaders,
@@ -722,6 +733,7 @@ def from_name_func(cls:PairDataLoaders,
     "Loaders of pairs of the images that `LabeledImages.from_name_func` finds"
     return cls.from_images(LabeledImages.from_name_func(files, func, valid), **kwargs)
 
+# %% ../nbs/00_data.ipynb #c6caace7
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_images, but='images')
 def from_name_re(cls:PairDataLoaders,
@@ -733,6 +745,7 @@ def from_name_re(cls:PairDataLoaders,
     "Loaders of pairs of the images that `LabeledImages.from_name_re` finds"
     return cls.from_images(LabeledImages.from_name_re(files, pat, valid), **kwargs)
 
+# %% ../nbs/00_data.ipynb #8a13df96
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_images, but='images,path')
 def from_df(cls:PairDataLoaders,
@@ -747,6 +760,7 @@ def from_df(cls:PairDataLoaders,
     "Loaders of pairs of the images that `LabeledImages.from_df` finds"
     return cls.from_images(LabeledImages.from_df(df, path, fn_col, label_col, valid, suff), **kwargs)
 
+# %% ../nbs/00_data.ipynb #91fa728d
 @patch(cls_method=True)
 @delegates(PairDataLoaders.from_df, but='df')
 def from_csv(cls:PairDataLoaders,
@@ -788,10 +802,14 @@ class PairTransform(ItemTransform):
             q += n*(q>=start)
         return order[q],bool(same)
 
+    def __call__(self, x, split_idx=None, **kwargs):
+        self.training = not split_idx    # not where a loader reads training images as validation images, to evaluate them
+        return super().__call__(x, split_idx=split_idx, **kwargs)
+
     def encodes(self, o):
         if not isinstance(o, (int,np.integer)): return (ImagePair.create(o),)
         read = int(self.reads[o])
-        if self.where[o][0]==0: self.reads[o] += 1
+        if self.training and self.where[o][0]==0: self.reads[o] += 1
         j,same = self.draw(o, read)
         return ImagePair.create(self.images.files[[o,j]]), TensorCategory(same)
 

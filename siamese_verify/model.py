@@ -185,6 +185,7 @@ def create_siamese_model(
     apply_init(head, nn.init.kaiming_normal_)
     return SiameseModel(encoder, head, combine)
 
+# %% ../nbs/01_model.ipynb #2b8d4de8
 def siamese_splitter(
     model, # `SiameseModel`, `DistanceSiamese`, or a model with an `encoder` like them
 ) -> list: # Parameters of the encoder, and the others if there are any

@@ -108,7 +108,7 @@ def _between(d, k):
     if k==0: return d[0].item()
     if k==len(d): return d[-1].nextafter(d.new_tensor(math.inf)).item()
     lo,hi = d[k-1],d[k]
-    t = lo/2+hi/2
+    t = lo/2+hi/2 if hi<math.inf else lo.nextafter(hi)
     return (t if lo<t<=hi else hi).item()
 
 # %% ../nbs/02_threshold.ipynb #96ea6d9a
@@ -135,6 +135,7 @@ def _objective(objective, fmr, fnmr, cost, n_same, n_not):
     if objective not in scores: raise ValueError(f'there is no objective {objective!r}: take accuracy, {", ".join(scores)}, or give fmr, fnmr or cost')
     return objective,scores[objective],''
 
+# %% ../nbs/02_threshold.ipynb #b25c55ef
 def _ranks(score):
     "The ranks of a score that is computed in double precision, which not every device has"
     return lambda fm,fnm: score(*(o.cpu().double() for o in (fm, fnm))).unique(return_inverse=True)[1].to(fm.device)
@@ -190,6 +191,7 @@ def fit(self:Threshold, d, same, **kwargs) -> ThresholdFit:
     res.warning = fit.warning
     return res
 
+# %% ../nbs/02_threshold.ipynb #4315ee54
 def _likeliest_scale(m, same, n_iter=60):
     "The s > 0 at which σ(2sm) makes the targets likeliest, as in Platt scaling"
     n_same = same.sum()
@@ -252,7 +254,7 @@ def fit_threshold(self:ThresholdSiamese,
     **kwargs
 ) -> ThresholdFit:
     "Set the threshold to the best one for `data`"
-    return self.head.fit(*(data if isinstance(data, tuple) else self.distances(data)), **kwargs)
+    return self.head.fit(*(data if isinstance(data, (tuple,list)) else self.distances(data)), **kwargs)
 
 # %% ../nbs/02_threshold.ipynb #7acdcd51
 def plot_distance_histogram(
@@ -275,6 +277,7 @@ def plot_distance_histogram(
     ax.legend()
     return ax
 
+# %% ../nbs/02_threshold.ipynb #6168c9e5
 @patch
 def plot_distance_histogram(self:ThresholdSiamese,
     *data, # Loaders of pairs, as in `DistanceSiamese.distances`

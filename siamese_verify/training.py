@@ -53,11 +53,12 @@ def siamese_learner(
     (x,_),*_ = dls.one_batch()
     if kind=='head': model = create_siamese_model(encoder, combine, lin_ftrs, ps, x.shape[-1])
     else: model = kinds[kind](encoder, distance_metric)
-    if normalize: _normalize(dls, getattr(encoder, 'stats', None))
+    stats = getattr(encoder, 'stats', None)    # of pretrained weights
+    if normalize: _normalize(dls, stats)
     loss_func = loss_func or (ContrastiveLoss() if kind=='distance' else PairCrossEntropy())
     metrics = ifnone(metrics, EER() if kind=='distance' else accuracy)
     learn = SiameseLearner(dls, model, loss_func, splitter=splitter, metrics=metrics, **kwargs)
-    if kind=='head' and pretrained and encoder is not arch: learn.freeze()
+    if kind=='head' and stats: learn.freeze()
     return learn
 
 # %% ../nbs/04_training.ipynb #9ca3cd3a

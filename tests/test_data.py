@@ -15,7 +15,7 @@ def one_split(sizes):
     y = np.repeat(np.arange(len(sizes)), sizes)
     return LabeledImages([f'{k}.png' for k in range(len(y))], y, valid=lambda o: [np.arange(len(o))])
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.integers(1,6), min_size=2, max_size=8).filter(lambda o: max(o)>1), st.floats(.2,6), st.floats(0,1), st.integers(0,99))
 def test_pairs(sizes, factor, same, seed):
     images = one_split(sizes)

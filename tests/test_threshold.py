@@ -38,7 +38,7 @@ def eer(r): return -abs(r.fmr-r.fnmr)
 def f1(r): return 2*(1-r.fnmr)*r.n_same/(r.n_same*(2-r.fnmr)+r.fmr*r.n_not_same)
 scores = {'balanced accuracy':balanced, 'eer':eer, 'f1':f1, 'accuracy':lambda r: r.accuracy}
 
-@settings(deadline=None, max_examples=1500)
+@settings(max_examples=1500)
 @given(pairs(), st.sampled_from([*scores]))
 def test_objectives(data, objective):
     d,same = data
@@ -46,7 +46,7 @@ def test_objectives(data, objective):
     assert scores[objective](fit) >= max(map(scores[objective], all_rates(d, same)))-1e-12
     assert rates(d.tolist(), same, fit.threshold)[:3]==(fit.accuracy, fit.fmr, fit.fnmr)
 
-@settings(deadline=None, max_examples=1500)
+@settings(max_examples=1500)
 @given(pairs(both=False))
 def test_accuracy_of_one_kind(data):
     d,same = data
@@ -54,7 +54,7 @@ def test_accuracy_of_one_kind(data):
     assert fit.accuracy==max(r.accuracy for r in all_rates(d, same))
     assert bool(fit.warning)==(same.all() or not same.any())
 
-@settings(deadline=None, max_examples=1500)
+@settings(max_examples=1500)
 @given(pairs(), st.one_of(st.floats(0,1), st.fractions(0, 1, max_denominator=12).map(float)))
 def test_targets(data, rate):
     d,same = data
@@ -67,7 +67,7 @@ def test_targets(data, rate):
     else:
         with pytest.raises(ValueError, match='infinite'): fit_threshold(d, same, fnmr=rate)
 
-@settings(deadline=None, max_examples=1000)
+@settings(max_examples=1000)
 @given(pairs(), st.floats(.1,10), st.floats(.1,10), st.floats(.01,.99))
 def test_cost(data, c_fm, c_fnm, prior):
     d,same = data
@@ -86,14 +86,14 @@ def test_cuda():
     d,same = torch.rand(10**6, device='cuda'),torch.rand(10**6, device='cuda')<.5
     assert fit_threshold(d, same)==fit_threshold(d.cpu(), same.cpu())
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(pairs())
 def test_equal_error_rate_depends_on_the_order_alone(data):
     d,same = data
     rank = np.unique(d, return_inverse=True)[1]
     assert equal_error_rate(d, same)==equal_error_rate(rank, same)==equal_error_rate(rank**3, same)
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(pairs(), st.sampled_from([torch.float32, torch.float16, torch.bfloat16]))
 def test_layer_answers_as_its_fit_says(data, dtype):
     d,same = data
