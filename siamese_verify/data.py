@@ -482,6 +482,7 @@ def to_same(
     if not isinstance(o, str) and o in (0,1): return pair_vocab[int(o)]
     raise ValueError(f'{o!r} is no target: give True or False, 1 or 0, "Same" or "Not Same"')
 
+# %% ../nbs/00_data.ipynb #23397bd3
 def _check_pairs(table, files):
     "Raise an error where rows `(i, j, same)` contradict themselves or each other"
     i,j,same = table.T

@@ -105,11 +105,17 @@ def efficientnet_lite0(
 efficientnet_lite0.stats = [.5]*3,[.5]*3
 
 # %% ../nbs/01_model.ipynb #76152cf7
-def concat_features(e1, e2):
+def concat_features(
+    e1, # Embeddings, N × D, or feature maps, N × D × h × w
+    e2, # The same of the other images
+) -> Tensor: # N × 2D, or N × 2D × h × w
     "Both embeddings, one after the other"
     return torch.cat([e1, e2], 1)
 
-def symmetric_features(e1, e2):
+def symmetric_features(
+    e1, # Embeddings, N × D, or feature maps, N × D × h × w
+    e2, # The same of the other images
+) -> Tensor: # N × 2D, or N × 2D × h × w
     "Distance and product of the embeddings, feature by feature: the same for `(e2, e1)`"
     return torch.cat([(e1-e2).abs(), e1*e2], 1)
 
@@ -133,19 +139,31 @@ def _wide(x):
     "`x` in float32, or in float64 if it is that already"
     return x if x.dtype==torch.float64 else x.float()
 
-def squared_euclidean_distance(x, y):
+def squared_euclidean_distance(
+    x, # Embeddings, … × D
+    y, # Embeddings that broadcast with `x`
+) -> Tensor: # Distances, …
     "‖x-y‖², from 0 to ∞"
     return (_wide(x)-_wide(y)).square().sum(-1)
 
-def euclidean_distance(x, y):
+def euclidean_distance(
+    x, # Embeddings, … × D
+    y, # Embeddings that broadcast with `x`
+) -> Tensor: # Distances, …
     "‖x-y‖, from 0 to ∞"
     return torch.linalg.vector_norm(_wide(x)-_wide(y), dim=-1)
 
-def normalized_squared_euclidean_distance(x, y):
+def normalized_squared_euclidean_distance(
+    x, # Embeddings, … × D
+    y, # Embeddings that broadcast with `x`
+) -> Tensor: # Distances, …
     "‖x/‖x‖ - y/‖y‖‖² = 2 - 2 cos(x,y), from 0 to 4"
     return squared_euclidean_distance(*(F.normalize(_wide(o), dim=-1, eps=1e-6) for o in (x, y)))
 
-def cosine_distance(x, y):
+def cosine_distance(
+    x, # Embeddings, … × D
+    y, # Embeddings that broadcast with `x`
+) -> Tensor: # Distances, …
     "1 - cos(x,y), from 0 to 2"
     return normalized_squared_euclidean_distance(x, y)/2
 
@@ -162,7 +180,11 @@ class DistanceSiamese(nn.Module):
     @property
     def encoder(self): return self.backbone
 
-    def distance(self, x1, x2=None):
+    def distance(self,
+        x1, # A pair, or a batch of images
+        x2=None, # The other batch of images, if `x1` is one
+    ) -> Tensor: # N distances
+        "The distances of N pairs"
         if x2 is None: x1,x2 = x1
         return self.distance_metric(*self.backbone(torch.cat([x1, x2])).flatten(1).split([len(x1), len(x2)]))
 

@@ -86,10 +86,13 @@ def fit_threshold(self:SiameseLearner,
     return fit
 
 # %% ../nbs/04_training.ipynb #b701e7ec
-def eer(pred, same):
+def eer(
+    pred, # P distances, or P × 2 logits
+    same, # P targets
+) -> float: # 0 to 1
     "Equal error rate, of distances or of two logits"
     return equal_error_rate(pred[:,0]-pred[:,1] if pred.ndim==2 else pred, same)
 
-def EER():
+def EER() -> Metric:
     "The equal error rate as a metric, which needs no threshold"
     return AccumMetric(eer, flatten=False)
