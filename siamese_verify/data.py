@@ -6,7 +6,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/data.html.md"""
 
 # %% auto #0
 __all__ = ['pair_vocab', 'open_image', 'LabeledImages', 'ClassSplitter', 'Digits', 'Glyphs', 'Pets', 'Imagenette', 'Pairs',
-           'to_same', 'ImagePair', 'PairDL', 'OpenPair', 'PairDataLoaders', 'show_batch', 'show_results',
+           'to_same', 'ImagePair', 'EpochDL', 'PairDL', 'OpenPair', 'PairDataLoaders', 'show_batch', 'show_results',
            'PairTransform', 'ImagePairBlock', 'SameBlock']
 
 # %% ../nbs/00_data.ipynb #e0727465
@@ -569,7 +569,26 @@ def _cat(x): return torch.cat(tuple(x))
 def _uncat(x): return ImagePair(*x.chunk(2))
 
 # %% ../nbs/00_data.ipynb #dd3a2f50
-class PairDL(TfmdDL):
+class EpochDL(TfmdDL):
+    "A loader that counts its passes, from 0, and reads whole batches from a store if its items have one"
+    epoch,looking = -1,False
+
+    def before_iter(self):
+        if not self.looking: self.epoch += 1
+        super().before_iter()
+
+    def one_batch(self):
+        self.looking = True
+        try: return super().one_batch()
+        finally: self.looking = False
+
+    def create_batches(self, samps):
+        items = getattr(self.dataset, 'items', None)
+        if getattr(items, 'store', None) is None: return super().create_batches(samps)
+        return (items.batch(b, self.device) for b in chunked(samps, self.bs, self.drop_last))
+
+# %% ../nbs/00_data.ipynb #e2f1091e
+class PairDL(EpochDL):
     "A loader of image pairs that transforms the two images of a pair independently"
     @delegates(TfmdDL.__init__)
     def __init__(self,
@@ -577,9 +596,8 @@ class PairDL(TfmdDL):
         draw=None, # Function from the number of the epoch to its items
         **kwargs
     ):
-        tfms = Pipeline(kwargs.pop('after_batch', None)).fs.filter(risinstance((_JoinPair,_SplitPair)), negate=True)
-        self.draw,self.epoch,self.looking = draw,0,False
-        super().__init__(dataset, after_batch=[_JoinPair, *tfms, _SplitPair], **kwargs)
+        self.draw = draw
+        super().__init__(dataset, after_batch=[_JoinPair, *_without_pairs(kwargs.pop('after_batch', None)), _SplitPair], **kwargs)
 
     def do_item(self, s):
         x,*y = self.create_item(s)
@@ -592,21 +610,16 @@ class PairDL(TfmdDL):
         return super().create_batch(b)
 
     def before_iter(self):
-        if self.draw and not self.looking:
-            self.dataset.items = self.draw(self.epoch)
-            self.epoch += 1
         super().before_iter()
-
-    def one_batch(self):
-        self.looking = True
-        try: return super().one_batch()
-        finally: self.looking = False
+        if self.draw and not self.looking: self.dataset.items = self.draw(self.epoch)
 
     @delegates(TfmdDL.new)
     def new(self, dataset=None, cls=None, **kwargs):
         res = super().new(dataset, cls, **kwargs)
         if dataset is None and res.shuffle: res.draw,res.epoch = self.draw,self.epoch
         return res
+
+def _without_pairs(tfms): return Pipeline(tfms).fs.filter(risinstance((_JoinPair,_SplitPair)), negate=True)
 
 # %% ../nbs/00_data.ipynb #5acbe251
 class OpenPair(ItemTransform):
@@ -616,12 +629,16 @@ class OpenPair(ItemTransform):
 
 class _PairItems:
     "The rows of a table of pairs as items `[left file, right file, same]`, made when they are asked for"
-    def __init__(self, files, table): store_attr()
+    def __init__(self, files, table, store=None): store_attr()
     def __len__(self): return len(self.table)
     def __getitem__(self, k):
-        if not is_indexer(k): return _PairItems(self.files, self.table[k])
+        if not is_indexer(k): return _PairItems(self.files, self.table[k], self.store)
         i,j,same = self.table[k].tolist()
         return [self.files[i], self.files[j], same]
+    def batch(self, k, device):
+        "The rows `k` as a batch of what the store holds"
+        x = self.store.batch(self.table[k,:2].T.ravel(), device)
+        return ImagePair(*x.chunk(2)),TensorCategory(self.table[k,2])
     @property
     def iloc(self): return self    # so that `L` indexes it as it is, and makes no list of it
 
@@ -630,7 +647,7 @@ class _Same(ItemTransform):
     _retain,input_types = False,(tuple,list,L)
     def encodes(self, o): return to_same(o[2])
 
-def _epoch_items(pairs, epoch): return _PairItems(pairs.images.files, pairs.draw(0, epoch))
+def _epoch_items(pairs, store, epoch): return _PairItems(pairs.images.files, pairs.draw(0, epoch), store)
 
 # %% ../nbs/00_data.ipynb #1ab75f26
 class PairDataLoaders(DataLoaders):
@@ -644,6 +661,18 @@ class PairDataLoaders(DataLoaders):
         if isinstance(test_items, pd.DataFrame): test_items = test_items[['left','right'] + ['same']*with_labels].values.tolist()
         return super().test_dl(test_items, with_labels=with_labels, **kwargs)
 
+    def pair_dl(self,
+        pairs=None, # `Pairs`; those that these loaders were made from if not given
+    ) -> PairDL: # In order, transformed as validation pairs are
+        "A loader of training pairs that does not train"
+        pairs,ds = pairs or self.pairs,self.valid_ds
+        store = ds.items.store if pairs.images.files==ds.items.files else None
+        items = _PairItems(pairs.images.files, pairs.train, store)
+        return self.valid.new(Datasets(tls=ds.tls.map(lambda tl: tl._new(items, split_idx=1)), n_inp=ds.n_inp))
+
+    vocab = pair_vocab
+    def decode_batch(self, *args, **kwargs): return self.valid.decode_batch(*args, **kwargs)
+
 # %% ../nbs/00_data.ipynb #5d7b84c2
 @patch
 @delegates(TfmdDL.__init__, but='dataset,shuffle,drop_last,after_item,after_batch')
@@ -651,6 +680,7 @@ def dls(self:Pairs,
     bs=64, # Pairs in a batch, twice as many images
     after_item=None, # Transforms of each image, such as `Resize(224)`
     after_batch=None, # Transforms of a batch of images, such as `aug_transforms()`
+    store=None, # What `LabeledImages.store` made of the images, to read instead of their files
     path='.', # Where a `Learner` keeps its files
     device=None, # As in fastai: the GPU if there is one
     **kwargs
@@ -660,12 +690,18 @@ def dls(self:Pairs,
     for k,t in enumerate(self.tables):
         if not len(t): raise ValueError(f'there are no pairs in {_split_name(k)}')
     if len(self.train)<bs: raise ValueError(f'{len(self.train)} training pairs do not fill a batch of {bs}: lower bs, or raise factor')
-    items,n = _PairItems(self.images.files, np.concatenate(self.tables)), np.cumsum([0, *self.tables.map(len)])
+    if store is not None:
+        if store.files!=self.images.files: raise ValueError('the store holds other images: make it with images.store(size)')
+        if after_item: raise ValueError('the images of a store are resized already: pass transforms as after_batch')
+        after_item,kwargs['num_workers'] = store.resize,0    # for images that are not in the store
+    items,n = _PairItems(self.images.files, np.concatenate(self.tables), store), np.cumsum([0, *self.tables.map(len)])
     dsets = Datasets(items, [OpenPair, [_Same, Categorize(pair_vocab, sort=False)]], splits=[range(*o) for o in zip(n, n[1:])], dl_type=PairDL)
     dsets._dbunch_type = PairDataLoaders
-    draw = partial(_epoch_items, self) if self.redraw else None
-    return dsets.dataloaders(bs=bs, after_item=_with(ToTensor, after_item), after_batch=_with(IntToFloatTensor, after_batch),
-                             path=path, device=device, dl_kwargs=[dict(draw=draw), *[{}]*(len(n)-2)], **kwargs)
+    draw = partial(_epoch_items, self, store) if self.redraw else None
+    dls = dsets.dataloaders(bs=bs, after_item=_with(ToTensor, after_item), after_batch=_with(IntToFloatTensor, after_batch),
+                            path=path, device=device, dl_kwargs=[dict(draw=draw), *[{}]*(len(n)-2)], **kwargs)
+    dls.pairs = self
+    return dls
 
 _dl_args = {k for f in (TfmdDL.__init__, FilteredBase.dataloaders) for k in inspect.signature(f).parameters}
 

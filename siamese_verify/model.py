@@ -6,16 +6,18 @@ Docs: https://siamese-verify.github.io/siamese_verify/model.html.md"""
 
 # %% auto #0
 __all__ = ['small_encoder', 'eval_mode', 'embedding_shape', 'create_encoder', 'efficientnet_lite0', 'concat_features',
-           'symmetric_features', 'SiameseModel', 'squared_euclidean_distance', 'euclidean_distance',
-           'normalized_squared_euclidean_distance', 'cosine_distance', 'DistanceSiamese', 'create_siamese_model',
+           'symmetric_features', 'TensorEmbedding', 'EmbeddingPair', 'Siamese', 'SiameseModel',
+           'squared_euclidean_distance', 'euclidean_distance', 'normalized_squared_euclidean_distance',
+           'cosine_distance', 'DistanceSiamese', 'pair_indices', 'distance_matrix', 'create_siamese_model',
            'siamese_splitter']
 
 # %% ../nbs/01_model.ipynb #45116c2a
 import inspect
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from fastai.vision.all import *
 from fastai.vision.learner import TimmBody
+from torch.utils.checkpoint import checkpoint
 
 # %% ../nbs/01_model.ipynb #12b52238
 def small_encoder(
@@ -119,7 +121,42 @@ def symmetric_features(
     "Distance and product of the embeddings, feature by feature: the same for `(e2, e1)`"
     return torch.cat([(e1-e2).abs(), e1*e2], 1)
 
-class SiameseModel(nn.Module):
+# %% ../nbs/01_model.ipynb #dff94dd1
+class TensorEmbedding(TensorBase):
+    "The embeddings of a batch of images, of which each two make a pair"
+
+class EmbeddingPair:
+    "The embeddings of n pairs, two batches, where the images were embedded before"
+    def __init__(self, e1, e2): self.e1,self.e2 = e1,e2
+    def __iter__(self): return iter((self.e1, self.e2))
+
+class Siamese(nn.Module):
+    "What siamese models share: images go through the `encoder`, and `compare` takes two batches of embeddings"
+    chunk = None    # images that the encoder takes at a time in training
+
+    def encode(self,
+        x, # Images, N × C × H × W
+    ) -> Tensor: # Embeddings, N × D, or feature maps, N × D × h × w
+        "Embed a batch of images"
+        if not (self.chunk and torch.is_grad_enabled() and len(x)>self.chunk): return self.encoder(x)
+        cache = partial(checkpoint, self.encoder, use_reentrant=False, context_fn=lambda: (nullcontext(), _frozen_stats(self.encoder)))
+        return torch.cat([cache(o) for o in x.split(self.chunk)])
+
+    def embeddings(self,
+        x1, # A pair, of images or of embeddings, or a batch of images
+        x2=None, # The other batch of images, if `x1` is one
+    ) -> tuple: # Two batches of embeddings
+        "The embeddings of both images of n pairs"
+        if isinstance(x1, EmbeddingPair): return tuple(x1)
+        if x2 is None: x1,x2 = x1
+        return self.encode(torch.cat([x1, x2])).split([len(x1), len(x2)])
+
+    def forward(self, x1, x2=None):
+        if x2 is None and isinstance(x1, Tensor): return TensorEmbedding(self.encode(x1))
+        return self.compare(*self.embeddings(x1, x2))
+
+# %% ../nbs/01_model.ipynb #e02d312a
+class SiameseModel(Siamese):
     "Two images through one encoder, and a head that compares them"
     def __init__(self,
         encoder:nn.Module, # Images to embeddings, N × D, or to feature maps, N × D × h × w
@@ -129,10 +166,7 @@ class SiameseModel(nn.Module):
         super().__init__()
         self.encoder,self.head,self.combine = encoder,head,combine
 
-    def forward(self, x1, x2=None):
-        if x2 is None: x1,x2 = x1
-        e1,e2 = self.encoder(torch.cat([x1, x2])).split([len(x1), len(x2)])
-        return self.head(self.combine(e1, e2))
+    def compare(self, e1, e2): return self.head(self.combine(e1, e2))
 
 # %% ../nbs/01_model.ipynb #05692b5c
 def _wide(x):
@@ -168,7 +202,7 @@ def cosine_distance(
     return normalized_squared_euclidean_distance(x, y)/2
 
 # %% ../nbs/01_model.ipynb #ecb0235c
-class DistanceSiamese(nn.Module):
+class DistanceSiamese(Siamese):
     "The distance of two images: that of their embeddings"
     def __init__(self,
         backbone:nn.Module, # Encoder: images to embeddings
@@ -180,15 +214,62 @@ class DistanceSiamese(nn.Module):
     @property
     def encoder(self): return self.backbone
 
+    def compare(self, e1, e2): return self.distance_metric(e1.flatten(1), e2.flatten(1))
+
     def distance(self,
-        x1, # A pair, or a batch of images
+        x1, # A pair, of images or of embeddings, or a batch of images
         x2=None, # The other batch of images, if `x1` is one
     ) -> Tensor: # N distances
         "The distances of N pairs"
-        if x2 is None: x1,x2 = x1
-        return self.distance_metric(*self.backbone(torch.cat([x1, x2])).flatten(1).split([len(x1), len(x2)]))
+        return DistanceSiamese.compare(self, *self.embeddings(x1, x2))
 
-    def forward(self, x1, x2=None): return self.distance(x1, x2)
+# %% ../nbs/01_model.ipynb #e8c3f9f2
+def pair_indices(
+    n, # Number of images
+    device=None, # Where the indices go
+) -> Tensor: # 2 × n(n-1)/2
+    "All pairs i < j of `n` images: (0,1), (0,2), … (n-2,n-1)"
+    return torch.triu_indices(n, n, 1, device=device)
+
+@patch
+def compare_all(self:Siamese,
+    e, # Embeddings of n images
+) -> Tensor: # Distances or logits of the pairs, in the order of `pair_indices`
+    "Compare each two of some images"
+    i,j = pair_indices(len(e), e.device)
+    return self.compare(e[i], e[j])
+
+# %% ../nbs/01_model.ipynb #b6b86e13
+def distance_matrix(
+    x, # Embeddings, N × D
+    y, # Embeddings, M × D
+    distance_metric=normalized_squared_euclidean_distance, # One of the four, or another function that broadcasts
+) -> Tensor: # Distances, N × M
+    "The distance of every embedding in `x` from every one in `y`"
+    x,y = _wide(x),_wide(y)
+    half = {normalized_squared_euclidean_distance:1, cosine_distance:2}.get(distance_metric)
+    if half:
+        x,y = (F.normalize(o, dim=-1, eps=1e-6) for o in (x, y))
+        return (x.square().sum(1)[:,None]+y.square().sum(1)-2*x@y.T).clamp(min=0)/half
+    if distance_metric not in (euclidean_distance,squared_euclidean_distance): return distance_metric(x[:,None], y)
+    d = torch.cdist(x, y, compute_mode='donot_use_mm_for_euclid_dist')
+    return d if distance_metric==euclidean_distance else d.square()
+
+@patch
+def compare_all(self:DistanceSiamese, e):
+    i,j = pair_indices(len(e), e.device)
+    e = e.flatten(1)
+    return distance_matrix(e, e, self.distance_metric)[i,j]
+
+# %% ../nbs/01_model.ipynb #78b08343
+@contextmanager
+def _frozen_stats(model):
+    "Keep the running statistics of batch normalisation as they are, for a while"
+    norms = {m:m.momentum for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
+    for m in norms: m.momentum = 0.
+    try: yield
+    finally:
+        for m,momentum in norms.items(): m.momentum = momentum
 
 # %% ../nbs/01_model.ipynb #28c83758
 @delegates(create_encoder)
