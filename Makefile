@@ -31,7 +31,7 @@ docs: $(ENV)  ## build the site in _docs and README.md, and check both
 check: $(ENV)  ## fail if export, clean-nbs or docs change a file
 	@before=$$($(TREE)) && $(MAKE) -s export clean-nbs docs && git diff --exit-code --stat $$before $$($(TREE))
 
-bench: $(ENV)  ## install other packages in benchmarks/.venv and measure speed against them (ARGS="threshold pairs" for two rows)
+bench: $(ENV)  ## install other packages in benchmarks/.venv and measure speed against them (ARGS="threshold pairs" for these rows)
 	@$(PY) benchmarks/peers.py
 	@$(PY) benchmarks/bench.py $(ARGS)
 

@@ -103,10 +103,10 @@ class pairs_even(pairs):
     def labels(self, n): return np.arange(n)%(n//10)
 
 class threshold(Row):
-    "The threshold of the best accuracy for some distances, half of them of same pairs"
+    "The threshold of the best accuracy for some distances around a number, half of them of same pairs"
     sizes,quick,unit = (10**4,10**5,10**6,10**7),(1000,10**4),'ms'
     def cases(self, n): return [dict(n=n, around=1)] + [dict(n=n, around=.005)]*(n==10**5 or n<10**4)
-    def label(self, n, around): return f'{n:,} distances around {around}'
+    def label(self, n, around): return f'{n:,} around {around}'
     def per(self, **_): return 1
 
     def data(self, folder, n, around):
@@ -136,7 +136,7 @@ class threshold(Row):
 
     def claims(self, facts):
         best = max(o['accuracy'] for o in facts.values())
-        return {'no way is more accurate than ours': facts['siamese_verify']['accuracy']>=best-1e-6}
+        return {'no way is more accurate than ours': facts['siamese_verify']['accuracy']>=best-1e-6}    # some report it in float32
 
 def distances(path):
     import torch
@@ -191,7 +191,7 @@ def fresh(module):
 
 class imports(Row):
     "Importing a package in a fresh process"
-    def label(self, n): return 'from the start of Python to its end'
+    def label(self, n): return 'python -c "import …"'
     all = way('siamese_verify.all')(fresh('siamese_verify.all'))
     light = way('siamese_verify')(fresh('siamese_verify'))
     python = way('Python alone')(fresh('sys'))

@@ -1,5 +1,5 @@
 "What bench.py runs its rows with. Each way of a row has a process of its own, and they take turns: a drift of the machine hits all alike."
-import gc, json, os, platform, subprocess, sys, tempfile, time
+import gc, json, os, platform, re, subprocess, sys, tempfile, time
 from contextlib import ExitStack
 from importlib.metadata import version
 from math import inf
@@ -51,7 +51,7 @@ def serve(row, name, args):
     "In its process: prepare a way, then run it for each line of input and answer with seconds, facts and memory"
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)    # what libraries print goes to the log
-    run = getattr(rows[row], name)(**json.loads(args))
+    run = getattr(rows[row], name)(**json.loads(Path(args).read_text()))
     run,facts = run if isinstance(run, tuple) else (run, lambda res: {})
     print('ready', file=answers, flush=True)
     for _ in sys.stdin:
@@ -72,7 +72,7 @@ class Process:
         if not Path(f.python).exists(): raise CliError(f'{f.title} is not installed: run python benchmarks/peers.py')
         self.title,self.row,self.log,self.answers = f.title,row,tempfile.TemporaryFile('w+'),[]
         env = os.environ | dict(PYTHONPATH=os.pathsep.join([str(root/'benchmarks'), str(root)]), OMP_NUM_THREADS=str(threads))
-        self.p = subprocess.Popen([f.python, '-c', 'import sys, bench, harness; harness.serve(*sys.argv[1:])', row, name, json.dumps(args)],
+        self.p = subprocess.Popen([f.python, '-c', 'import sys, bench, harness; harness.serve(*sys.argv[1:])', row, name, args],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=env)
 
     def read(self):
@@ -92,7 +92,8 @@ class Process:
 def measure(row, case, reps, seconds, threads):
     "A case, in rounds of all ways; once there are three rounds, none begins after `seconds`"
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        args = row.data(Path(folder), **case)
+        args = Path(folder)/'args.json'
+        args.write_text(json.dumps(row.data(Path(folder), **case)))
         ways = [stack.enter_context(Process(type(row).__name__, k, f, args, threads)) for k,f in row.ways(case['n']).items()]
         for w in ways: w.read()
         if row.warm: [w.run() for w in ways]
@@ -107,22 +108,22 @@ def measure(row, case, reps, seconds, threads):
 def spread(x): return dict(median=median(x), low=min(x), high=max(x))
 
 def summary(ways, unit, per):
-    "For each way its figures, the last facts, and how many times as long as the first way it took, if that is ours"
+    "For each way its figures, how many times as long as the first way it took if that is ours, the last facts, and its peak of memory"
     scale = {'s':1, 'ms':1e3, 'µs':1e6}[unit.split()[0]]/per
     times = [[a['seconds']*scale for a in w.answers] for w in ways]
     res = []
     for w,t in zip(ways, times):
         ratio = [a/b for a,b in zip(t, times[0])] if ways[0].title.startswith('siamese_verify') and w is not ways[0] else None
         facts = {k:v for k,v in w.answers[-1]['facts'].items() if k[0]!='_'}
-        res.append(dict(way=w.title, **spread(t), runs=t, ratio=ratio and spread(ratio), facts=facts, peak_mb=max((a['peak_mb'] or 0 for a in w.answers))))
+        res.append(dict(way=w.title, **spread(t), runs=t, ratio=ratio and spread(ratio), facts=facts, peak_mb=w.answers[-1]['peak_mb']))
     return res
 
 def machine(threads):
     "What this is measured on, and how busy it is"
     import torch
     info = Path('/proc/cpuinfo')
-    cpu = info.read_text().split('model name')[1].split('\n')[0].strip('\t :') if info.exists() else platform.processor()
-    return dict(cpu=cpu, cores=os.cpu_count(), threads=threads, ram_gb=round(os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')/2**30),
+    cpu = re.search(r'model name\s*: (.*)', info.read_text() if info.exists() else '')
+    return dict(cpu=cpu[1] if cpu else platform.processor(), cores=os.cpu_count(), threads=threads, ram_gb=round(os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')/2**30),
                 gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None, system=platform.platform(),
                 python=platform.python_version(), load=round(os.getloadavg()[0], 1))
 
