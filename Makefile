@@ -31,6 +31,10 @@ docs: $(ENV)  ## build the site in _docs and README.md, and check both
 check: $(ENV)  ## fail if export, clean-nbs or docs change a file
 	@before=$$($(TREE)) && $(MAKE) -s export clean-nbs docs && git diff --exit-code --stat $$before $$($(TREE))
 
+bench: $(ENV)  ## install other packages in benchmarks/.venv and measure speed against them (ARGS="threshold pairs" for these rows)
+	@$(PY) benchmarks/peers.py
+	@$(PY) benchmarks/bench.py $(ARGS)
+
 dist: $(ENV)  ## build the sdist and the wheel in dist/
 	$(PY) -m build
 
@@ -41,4 +45,4 @@ $(ENV): pyproject.toml settings.ini setup.py
 	$(PY) -m pip install -qq -e '.[dev]'
 	@touch $@
 
-.PHONY: help demo test run export clean-nbs docs check dist env
+.PHONY: help demo test run export clean-nbs docs check bench dist env

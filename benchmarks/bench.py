@@ -1,0 +1,223 @@
+"""Our ways and other people's, side by side: how long they take, and what comes out.
+
+    make bench                                            # installs the peers, measures all rows
+    python benchmarks/bench.py threshold pairs            # these rows
+    python benchmarks/bench.py threshold --sizes 1e4,1e5
+    python benchmarks/bench.py --quick                    # small sizes: does it run?
+
+Writes benchmarks/results/bench.json, which the page *Speed, measured* shows. A row is a class below. To add one, write its
+docstring, `sizes`, `data`, and a method for each way, ours first. A method imports what it needs: it has its own process.
+"""
+import itertools, random, subprocess, sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from fastcore.foundation import L
+from fastcore.script import CliError, call_parse
+from harness import Row, keep, ours, peer, record, root, rows, way
+
+def long_tail(n, n_classes, largest=.04, seed=42):
+    "`n` labels, shuffled; the sizes of the classes follow Zipf's law, whose exponent makes them `n_classes`"
+    k = np.arange(1, max(2, int(largest*n))+1)
+    def _sizes(a): return np.searchsorted(np.cumsum(k**-a)/np.sum(k**-a), (np.arange(n_classes)+.5)/n_classes)+1
+    lo,hi = 1.,20.
+    for _ in range(60):
+        mid = (lo+hi)/2
+        lo,hi = (mid,hi) if _sizes(mid).sum()>n else (lo,mid)
+    sizes = _sizes(hi)
+    sizes[-1] += n-sizes.sum()
+    return np.random.default_rng(seed).permutation(np.repeat(np.arange(n_classes), sizes))
+
+def pictures(folder, n, width, height, suffix, seed=42):
+    "Write `n` smooth random pictures, and return their files"
+    from PIL import Image
+    rng = np.random.default_rng(seed)
+    files = [str(folder/f'{k:05}{suffix}') for k in range(n)]
+    for f in files:
+        coarse = rng.integers(0, 256, (height//16, width//16, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((width,height), Image.BICUBIC).save(f, quality=90)
+    return files
+
+def pair_facts(i, j, same):
+    "Shares of the same pairs: those that were there before, and those of an image with itself"
+    i,j = (np.asarray(o)[np.asarray(same)==1] for o in (i,j))
+    return {'repeated':1-len(np.unique(np.sort([i,j], 0), axis=1).T)/len(i), 'self-pairs':float((i==j).mean())}
+
+class pairs(Row):
+    "Drawing the pairs of an epoch, one for each image, from classes with a long tail as in Labeled Faces in the Wild"
+    sizes,quick,unit = (13233,),(500,),'µs a pair'
+    def labels(self, n): return long_tail(n, round(n*5749/13233))
+    def label(self, n): return f'{n:,} images of {len(np.unique(self.labels(n))):,} classes'
+    def per(self, n): return n
+
+    def data(self, folder, n):
+        y = self.labels(n)
+        np.savez(folder/'images.npz', y=y, valid=y%5==0)
+        return dict(path=str(folder/'images.npz'))
+
+    @ours
+    def draw(path):
+        from siamese_verify.data import LabeledImages, Pairs
+        files,y,valid = class_folders(path)
+        images,seed = LabeledImages(files, y, valid),itertools.count()
+        return lambda: Pairs(images, seed=next(seed)), lambda res: pair_facts(*np.concatenate(res.tables).T)
+
+    @peer('fastai_datasets')
+    def fastai_datasets(path):
+        from fastai.vision.all import Categorize, Datasets, IndexSplitter, mask2idxs, noop, parent_label
+        from fastai_datasets.pairs import Pairs
+        files,y,valid = class_folders(path)
+        singles = Datasets(files, [noop, [parent_label, Categorize()]], splits=IndexSplitter(mask2idxs(valid))(files), train_setup=False)
+        def _facts(res):
+            i,j = np.array(list(res.items)).T
+            return pair_facts(i, j, y[i]==y[j])
+        return lambda: Pairs(singles, factor=1), _facts
+
+    @way("fastai's tutorial")
+    def tutorial(path):
+        "For each file, one of a class that is drawn for it: its own, or one of the list of the others"
+        files,y,valid = class_folders(path)
+        by_class = {v:defaultdict(list) for v in (False,True)}
+        for f,v in zip(files, valid): by_class[v][f.parent.name].append(f)
+        def _partner(f, files_of):
+            same,c = random.random()<.5,f.parent.name
+            if not same: c = random.choice(L(o for o in files_of if o!=c))
+            return f,random.choice(files_of[c]),same
+        def _facts(res):
+            index = {f:k for k,f in enumerate(files)}
+            return pair_facts(*np.array([(index[f],index[g],same) for f,g,same in res]).T)
+        return lambda: [_partner(f, by_class[v]) for f,v in zip(files, valid)], _facts
+
+    def claims(self, facts):
+        return {'no pair of ours is repeated or of an image with itself': not any(facts['siamese_verify'].values())}
+
+def class_folders(path):
+    "The files, labels and validation mask of `pairs`; the files need not exist"
+    data = np.load(path)
+    return [Path(f'{c:05}')/f'{k:05}.jpg' for k,c in enumerate(data['y'])], data['y'], data['valid']
+
+class pairs_even(pairs):
+    "Drawing the pairs of an epoch, one for each image, from classes of ten"
+    sizes = 10000,
+    def labels(self, n): return np.arange(n)%(n//10)
+
+class threshold(Row):
+    "The threshold of the best accuracy for some distances around a number, half of them of same pairs"
+    sizes,quick,unit = (10**4,10**5,10**6,10**7),(1000,10**4),'ms'
+    def cases(self, n): return [dict(n=n, around=1)] + [dict(n=n, around=.005)]*(n==10**5 or n<10**4)
+    def label(self, n, around): return f'{n:,} around {around}'
+    def per(self, **_): return 1
+
+    def data(self, folder, n, around):
+        rng,same = np.random.default_rng(42),np.arange(n)%2
+        d = rng.normal(np.where(same, .7, 1.3), .2).clip(0, 4)*around
+        np.savez(folder/'distances.npz', d=d.astype(np.float32), same=same)
+        return dict(path=str(folder/'distances.npz'))
+
+    @ours
+    def fit(path):
+        from siamese_verify.threshold import fit_threshold
+        d,same = distances(path)
+        return lambda: fit_threshold(d, same), lambda fit: dict(accuracy=fit.accuracy, threshold=fit.threshold)
+
+    @peer('similarity-learning', upto=10**6)
+    def candidates(path):
+        from similarity_learning.utils import Threshold
+        d,same = distances(path)
+        return lambda: Threshold().fit(d, same), lambda res: dict(accuracy=res[1], threshold=res[0])
+
+    @peer('sentence-transformers', upto=10**6)
+    def search(path):
+        from sentence_transformers.sentence_transformer.evaluation import BinaryClassificationEvaluator
+        d,same = (o.numpy() for o in distances(path))
+        def _facts(res): return dict(accuracy=float(res[0]), threshold=float(res[1]))
+        return lambda: BinaryClassificationEvaluator.find_best_acc_and_threshold(d, same, high_score_more_similar=False), _facts
+
+    def claims(self, facts):
+        best = max(o['accuracy'] for o in facts.values())
+        return {'no way is more accurate than ours': facts['siamese_verify']['accuracy']>=best-1e-6}    # some report it in float32
+
+def distances(path):
+    import torch
+    data = np.load(path)
+    return torch.from_numpy(data['d']), torch.from_numpy(data['same'])
+
+class decode(Row):
+    "A photograph of 500 × 375 pixels to a tensor of 224 × 224, on one thread"
+    sizes,quick,unit,threads = (200,),(10,),'ms an image',1
+    def label(self, n): return f'{n:,} images'
+    def per(self, n): return n
+    def data(self, folder, n): return dict(files=pictures(folder, n, 500, 375, '.jpg'))
+
+    # OURS: from the image store, the first time and from then on. To come.
+
+    @way('fastai')
+    def fastai(files):
+        from fastai.vision.all import Pipeline, PILImage, Resize, ToTensor
+        tfms = Pipeline([PILImage.create, Resize(224), ToTensor], split_idx=1)
+        return lambda: [tfms(f) for f in files]
+
+class evaluate(Row):
+    "The distances of pairs of ten times fewer images, of 64 pixels, with an untrained ResNet-18"
+    sizes,quick,reps,warm = (20000,),(200,),3,False
+    def label(self, n): return f'{n:,} pairs of {n//10:,} images'
+
+    def data(self, folder, n):
+        table = np.random.default_rng(42).integers(n//10, size=(n,2))
+        return dict(files=pictures(folder, n//10, 64, 64, '.png'), table=table.tolist())
+
+    # OURS: embed each image once, then compare. To come, with a claim that both give the same distances to 1e-6.
+
+    @way('two images a pair')
+    def two_images(files, table):
+        import torch
+        from fastai.vision.all import PILImage, image2tensor, resnet18, set_seed
+        from siamese_verify.model import DistanceSiamese, create_encoder
+        class PairFiles(torch.utils.data.Dataset):
+            def __len__(self): return len(table)
+            def __getitem__(self, k): return [image2tensor(PILImage.create(files[i])).float()/255 for i in table[k]]
+        set_seed(42)
+        model = DistanceSiamese(create_encoder(resnet18, pretrained=False, concat_pool=False)).eval()
+        dl = torch.utils.data.DataLoader(PairFiles(), batch_size=64)
+        @torch.no_grad()
+        def _distances(): return torch.cat([model(*o) for o in dl])
+        return _distances, lambda d: {'images embedded':2*len(d)}
+
+def fresh(module):
+    "A way that imports `module` in a process of its own"
+    def _way(n): return lambda: subprocess.run([sys.executable, '-c', f'import {module}'], check=True)
+    return _way
+
+class imports(Row):
+    "Importing a package in a fresh process"
+    def label(self, n): return 'python -c "import …"'
+    all = way('siamese_verify.all')(fresh('siamese_verify.all'))
+    light = way('siamese_verify')(fresh('siamese_verify'))
+    python = way('Python alone')(fresh('sys'))
+    fastai = way('fastai.vision.all')(fresh('fastai.vision.all'))
+    similarity_learning = peer('similarity_learning.all')(fresh('similarity_learning.all'))
+    fastai_datasets = peer('fastai_datasets.all')(fresh('fastai_datasets.all'))
+    metric_learning = peer('pytorch_metric_learning.losses')(fresh('pytorch_metric_learning.losses'))
+    sentence_transformers = peer('sentence_transformers')(fresh('sentence_transformers'))
+
+@call_parse
+def main(
+    *names:str, # Rows; all, if none is named
+    sizes:str=None, # Sizes instead of the rows' own, such as 1e4,1e5
+    reps:int=7, # Rounds in which the ways take turns
+    seconds:float=120, # A case that has three rounds begins no other one after so many seconds
+    threads:int=None, # Threads of each process, where the row does not say; as many as PyTorch takes
+    quick:bool=False, # Small sizes and two rounds, to see that all of it runs
+    out:Path=root/'benchmarks'/'results'/'bench.json', # Results: the rows measured now replace older ones
+):
+    "Measure our way and the peers', in turns"
+    if unknown := set(names)-set(rows): raise CliError(f'no such row: {", ".join(unknown)}; there are {", ".join(rows)}')
+    sizes = sizes and [int(float(o)) for o in sizes.split(',')]
+    failed = 0
+    for name in names or rows:
+        res = record(name, sizes, reps, seconds, threads, quick)
+        keep(out, name, res)
+        failed += sum(not holds for case in res['cases'] for holds in case['claims'].values())
+    print(f'\n{out}')
+    if failed: raise CliError(f'{failed} claims do not hold')
