@@ -99,7 +99,7 @@ def class_folders(path):
 
 class pairs_even(pairs):
     "Drawing the pairs of an epoch, one for each image, from classes of ten"
-    sizes = 10000,
+    sizes = 10**4,10**5
     def labels(self, n): return np.arange(n)%(n//10)
 
 class threshold(Row):
@@ -150,7 +150,16 @@ class decode(Row):
     def per(self, n): return n
     def data(self, folder, n): return dict(files=pictures(folder, n, 500, 375, '.jpg'))
 
-    # OURS: from the image store, the first time and from then on. To come.
+    @ours
+    def fill(files):
+        from siamese_verify.store import ImageStore
+        return lambda: ImageStore(files, 224, n_workers=1)
+
+    @way('siamese_verify, from then on')
+    def again(files):
+        from siamese_verify.store import ImageStore
+        store = ImageStore(files, 224)
+        return lambda: [store.batch(range(k, min(k+64, len(files)))) for k in range(0, len(files), 64)]
 
     @way('fastai')
     def fastai(files):
@@ -167,7 +176,20 @@ class evaluate(Row):
         table = np.random.default_rng(42).integers(n//10, size=(n,2))
         return dict(files=pictures(folder, n//10, 64, 64, '.png'), table=table.tolist())
 
-    # OURS: embed each image once, then compare. To come, with a claim that both give the same distances to 1e-6.
+    @ours
+    def embed_once(files, table):
+        import torch
+        from fastai.vision.all import resnet18, set_seed
+        from siamese_verify.all import DistanceSiamese, LabeledImages, Pairs, create_encoder
+        set_seed(42)
+        model = DistanceSiamese(create_encoder(resnet18, pretrained=False, concat_pool=False))
+        rows = np.array([(i,j,0) for i,j in table])
+        dl = Pairs(LabeledImages(files, valid=[0]), tables=[rows[:64], rows]).dls(bs=64, num_workers=0).valid
+        fname = str(Path(files[0]).parent/'ours.npy')
+        def _facts(d):
+            np.save(fname, d.numpy())
+            return {'images embedded':len(np.unique(rows[:,:2])), '_distances':fname}
+        return lambda: model.distances(dl)[0], _facts
 
     @way('two images a pair')
     def two_images(files, table):
@@ -182,7 +204,109 @@ class evaluate(Row):
         dl = torch.utils.data.DataLoader(PairFiles(), batch_size=64)
         @torch.no_grad()
         def _distances(): return torch.cat([model(*o) for o in dl])
-        return _distances, lambda d: {'images embedded':2*len(d)}
+        fname = str(Path(files[0]).parent/'theirs.npy')
+        def _facts(d):
+            np.save(fname, d.numpy())
+            return {'images embedded':2*len(d), '_distances':fname}
+        return _distances, _facts
+
+    def claims(self, facts):
+        a,b = (np.load(o['_distances']) for o in facts.values())
+        return {'both ways give the same distances, to 1e-6': np.abs(a-b).max()<1e-6}
+
+class all_against_all(Row):
+    "The error rates of all pairs of some embeddings of 128 numbers at a false match rate of .001"
+    sizes,quick,unit,reps = (2000,5000,14143),(500,),'ns a pair',3
+    def label(self, n): return f'{n:,} embeddings, {n*(n-1)//2:,} pairs'
+    def per(self, n): return n*(n-1)/2
+
+    @ours
+    def count(n):
+        from siamese_verify.evaluation import count_pairs
+        e,y = clusters(n)
+        def _facts(fit): return dict(FNMR=fit.fnmr, threshold=fit.threshold)
+        return lambda: count_pairs(e, y).fit_threshold(fmr=.001), _facts
+
+    @way('a list of all distances', upto=5000)
+    def distances(n):
+        import torch
+        from siamese_verify.all import fit_threshold, normalized_squared_euclidean_distance, pair_indices
+        e,y = clusters(n)
+        def _fit():
+            i,j = pair_indices(n)
+            d = torch.cat([normalized_squared_euclidean_distance(e[a], e[b]) for a,b in zip(i.split(2**16), j.split(2**16))])
+            return fit_threshold(d, y[i]==y[j], fmr=.001)
+        return _fit, lambda fit: dict(FNMR=fit.fnmr, threshold=fit.threshold)
+
+def clusters(n):
+    "`n` embeddings around a center for each ten of them, and their labels"
+    import torch
+    g = torch.Generator().manual_seed(42)
+    y = torch.arange(n)//10
+    return torch.randn(n//10+1, 128, generator=g)[y] + torch.randn(n, 128, generator=g)*.7, y
+
+class epoch(Row):
+    "Training for an epoch on characters of 32 pixels, small encoder, contrastive loss, 128 images a step"
+    sizes,quick,unit,reps = (1,),(1,),'µs an image',5
+    def label(self, n): return '5,777 images of 556 characters'
+    def per(self, n): return 45*128
+
+    @ours
+    def all_pairs(n):
+        learn = learner(lambda pairs,store: pairs.class_dls(bs=128, store=store))
+        return (lambda: fit(learn)), lambda _: {'pairs an image':127/2}
+
+    @way('pair loader, store')
+    def pair_loader(n):
+        learn = learner(lambda pairs,store: pairs.dls(bs=64, store=store))
+        return (lambda: fit(learn)), lambda _: {'pairs an image':1/2}
+
+    @way('pair loader, files')
+    def pair_files(n):
+        learn = learner(lambda pairs,_: pairs.dls(bs=64, num_workers=0))
+        return (lambda: fit(learn)), lambda _: {'pairs an image':1/2}
+
+    @way("fastai's tutorial")
+    def tutorial(n):
+        def _dls(pairs, _):
+            from siamese_verify.all import IntToFloatTensor, PairTransform, TfmdLists, ToTensor
+            tl = TfmdLists(range(len(pairs.images)), PairTransform(pairs.images), splits=pairs.images.splits)
+            return tl.dataloaders(bs=64, num_workers=0, after_item=ToTensor, after_batch=IntToFloatTensor)
+        learn = learner(_dls)
+        return (lambda: fit(learn)), lambda _: {'pairs an image':1/2}
+
+    @peer('pytorch-metric-learning')
+    def metric_learning(n):
+        from pytorch_metric_learning import distances, losses
+        from siamese_verify.losses import MetricLoss
+        loss = MetricLoss(losses.ContrastiveLoss(pos_margin=0, neg_margin=1, distance=distances.LpDistance(power=2)))
+        learn = learner(lambda pairs,store: pairs.class_dls(bs=128, store=store), loss_func=loss)
+        return (lambda: fit(learn)), lambda _: {'pairs an image':127/2}
+
+    @way('the same data on the device')
+    def synthetic(n):
+        "What the encoder and the loss take, with one batch that is there already"
+        learn = learner(lambda pairs,store: pairs.class_dls(bs=128, store=store))
+        batch = learn.dls.train.one_batch()
+        learn.dls.train.__class__ = type('Same', (type(learn.dls.train),), dict(__iter__=lambda self: iter([batch]*45), __len__=lambda self: 45))
+        return (lambda: fit(learn)), lambda _: {'pairs an image':127/2}
+
+def learner(dls, **kwargs):
+    "A learner of embedded characters, with the loaders that `dls` makes of pairs and a store"
+    from siamese_verify.all import Glyphs, Pairs, ProgressCallback, set_seed, siamese_learner, small_encoder
+    set_seed(42)
+    images = Glyphs(size=32)
+    return siamese_learner(dls(Pairs(images), images.store(32)), small_encoder(), kind='distance', **kwargs)
+
+def fit(learn):
+    "Train for 45 steps of 128 images, without validation"
+    from siamese_verify.all import CancelValidException, Callback
+    class Short(Callback):
+        def before_validate(self): raise CancelValidException
+        def after_batch(self):
+            if self.training and self.iter==44: raise CancelTrainException
+    from siamese_verify.all import CancelTrainException
+    with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-3, cbs=Short())
 
 def fresh(module):
     "A way that imports `module` in a process of its own"

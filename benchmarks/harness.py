@@ -109,7 +109,7 @@ def spread(x): return dict(median=median(x), low=min(x), high=max(x))
 
 def summary(ways, unit, per):
     "For each way its figures, how many times as long as the first way it took if that is ours, the last facts, and its peak of memory"
-    scale = {'s':1, 'ms':1e3, 'µs':1e6}[unit.split()[0]]/per
+    scale = {'s':1, 'ms':1e3, 'µs':1e6, 'ns':1e9}[unit.split()[0]]/per
     times = [[a['seconds']*scale for a in w.answers] for w in ways]
     res = []
     for w,t in zip(ways, times):
