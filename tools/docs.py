@@ -48,8 +48,8 @@ def to_mathml(m):
     return mathml.convert_with_local_state(unescape(m[2]), displaystyle=m[1] == 'display')
 
 def to_args(m):
-    "The lines of a signature, of which each can wrap by itself"
-    return m[1] + ''.join(f'<span class="arg">{line}\n</span>' for line in m[2].split('\n')) + m[3]
+    "The arguments of a signature, of which each can wrap by itself"
+    return m[1] + re.sub(r'(?m)^ {4}(.*\n)', r'<span class="arg">\1</span>', m[2])
 
 def unlink(page, anchors):
     "Turns links to symbols that have no heading of their own into plain code"
@@ -65,7 +65,7 @@ def finish():
     for page in pages:
         unlink(page, anchors)
         edit(page, (r'(?s)<span class="math (inline|display)">\\[\[(](.*?)\\[\])]</span>', to_mathml),
-                   (r'(?s)(<pre class="sourceCode python code-with-copy"><code[^>]*>)(<span class="kw">def.*?)(</code>)', to_args),
+                   (r'(?s)(<pre class="sourceCode python code-with-copy"><code[^>]*>)(<span class="kw">def.*?)(?=</code>)', to_args),
                    (r'<(link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(</script>)?', ''),
                    (r'<th></th>', '<td></td>'),                               # the corner of a data frame heads nothing
                    (r'(<a class="sidebar-item[^>]*)role="navigation"', r'\1role="button"'),
