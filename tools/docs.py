@@ -13,6 +13,13 @@ cfg = get_config()
 root, site, url = cfg.config_path, cfg.doc_path, cfg.doc_url
 mathml = LatexToMathML()
 
+# What is too wide and scrolls in its own box can be reached, and scrolled, from the keyboard
+scroll_by_key = '''
+new ResizeObserver(() => document.querySelectorAll("main :is(pre, p:has(> math), .sd-table, .cell-output)").forEach(o => {
+  if (o.scrollWidth > o.clientWidth) o.tabIndex = 0; else o.removeAttribute("tabindex");
+})).observe(document.body);
+'''
+
 def edit(path, *subs):
     "Replaces patterns, `(regex, replacement)`, in a file"
     text = path.read_text(encoding='utf-8')
@@ -29,6 +36,7 @@ def stage():
         edit(nb, (r'\]\(' + re.escape(url) + '/', rf']({up}'),                 # nbdev's links to the published site
                  (r'(\]\((?!\w+:)[^)\s]*?)\b\d+[a-z]?_(\w+\.ipynb)', r'\1\2'), # links between notebooks
                  (r'__main__\.|:NoneType(?==None)', ''),                       # types in signatures
+                 (r'(\w:|-\\u003e|->|\| )(?:fastai|siamese_verify|pathlib|collections)\.(?:\w+\.)*(?=[A-Z])', r'\1'),
                  (r'("#+ \w+\.)__(\w+)__', r'\1\\\\_\\\\_\2\\\\_\\\\_'),       # headings of special methods are not bold
                  (r'"output-file: [^"]*",\s*', ''))
         nb.rename(nb.with_name(nbpath2html(nb).stem + '.ipynb'))
@@ -38,6 +46,10 @@ def stage():
 def to_mathml(m):
     "The MathML of a formula, which needs no script"
     return mathml.convert_with_local_state(unescape(m[2]), displaystyle=m[1] == 'display')
+
+def to_args(m):
+    "The arguments of a signature, of which each can wrap by itself"
+    return m[1] + re.sub(r'(?m)^ {4}(.*\n)', r'<span class="arg">\1</span>', m[2])
 
 def unlink(page, anchors):
     "Turns links to symbols that have no heading of their own into plain code"
@@ -53,7 +65,14 @@ def finish():
     for page in pages:
         unlink(page, anchors)
         edit(page, (r'(?s)<span class="math (inline|display)">\\[\[(](.*?)\\[\])]</span>', to_mathml),
-                   (r'<(link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(</script>)?', ''))
+                   (r'(?s)(<pre class="sourceCode python code-with-copy"><code[^>]*>)(<span class="kw">def.*?)(?=</code>)', to_args),
+                   (r'<(link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(</script>)?', ''),
+                   (r'<th></th>', '<td></td>'),                               # the corner of a data frame heads nothing
+                   (r'(<a class="sidebar-item[^>]*)role="navigation"', r'\1role="button"'),
+                   (r'<div class="toc-actions"', r'\g<0> role="navigation" aria-label="Actions"'),
+                   (r'<nav class="navbar', r'<nav aria-label="Top" class="navbar'),
+                   (r'<nav class="quarto-secondary-nav', r'<nav aria-label="Sidebar" class="quarto-secondary-nav'),
+                   (r'<nav id="quarto-sidebar"', r'\g<0> aria-label="Pages"'))
     for css in site.rglob('*.css'): edit(css, (r'@import url\(https?:.*?\);', ''))
     index = site/'search.json'
     (site/'search.js').write_text(f'window.searchIndex = {index.read_text(encoding="utf-8")};', encoding='utf-8')
@@ -61,6 +80,7 @@ def finish():
     edit(site/'site_libs/smalldocs.js', (r'const r = await fetch.*\s+index = .*', '''await new Promise(done => document.head.append(
         Object.assign(document.createElement("script"), {src: offset + "search.js", onload: done})));
       index = window.searchIndex;'''))
+    with (site/'site_libs/smalldocs.js').open('a', encoding='utf-8') as f: f.write(scroll_by_key)
     for md in list(site.rglob('*.llms.md')):
         edit(md, (r'\.llms\.md', '.html.md'))
         md.rename(md.with_name(md.name.replace('.llms.md', '.html.md')))

@@ -1,0 +1,110 @@
+"The site in a browser, without a network: every page at two widths, in light and dark, and the search"
+import re, shutil, subprocess, sys, threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from nbdev.config import get_config, nbpath2html
+from nbdev.doclinks import nbglob
+
+root = Path(__file__).parents[1]
+cfg = get_config(root)
+pages = sorted(nbpath2html(nb.relative_to(cfg.nbs_path)).with_suffix('').as_posix() for nb in nbglob(cfg.nbs_path, as_path=True))
+site = cfg.doc_path
+
+chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+if not chromium: pytest.skip('no chromium to look at the site with (apt-get install chromium)', allow_module_level=True)
+if sys.version_info < (3, 11): pytest.skip('building the site takes Python 3.11', allow_module_level=True)
+
+@pytest.fixture(scope='module')
+def url():
+    "The address of a server of the site, which is built first if it is older than what it is made from"
+    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'siamese_verify/*.py', 'tools/docs.py', '_quarto.yml') for o in root.glob(pat)]
+    index = site/'index.html'
+    if not index.exists() or index.stat().st_mtime < max(o.stat().st_mtime for o in made_from):
+        res = subprocess.run([sys.executable, 'tools/docs.py'], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert res.returncode == 0, res.stdout
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args): pass
+    with ThreadingHTTPServer(('127.0.0.1', 0), partial(Handler, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+@pytest.fixture(scope='module')
+def browser():
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=chromium)
+        yield browser
+        browser.close()
+
+@pytest.fixture(scope='module')
+def axe():
+    "axe-core, which checks contrast, the order of headings, names of controls and much more"
+    import axe_playwright_python
+    return (Path(axe_playwright_python.__file__).parent/'axe.min.js').read_text(encoding='utf-8')
+
+@pytest.fixture(params=['light', 'dark'])
+def page(request, browser, url):
+    "A browser window; `page.problems` lists what went wrong in it"
+    context = browser.new_context(base_url=url, color_scheme=request.param, viewport=dict(width=1280, height=900), reduced_motion='reduce')
+    page = context.new_page()
+    page.problems = []
+    def only_here(route):
+        if route.request.url.startswith(url + '/'): return route.continue_()
+        page.problems.append(f'request to {route.request.url}')
+        route.abort()
+    context.route('**/*', only_here)
+    page.on('console', lambda m: page.problems.append(f'{m.type}: {m.text}') if m.type in ('error', 'warning') else None)
+    page.on('pageerror', lambda e: page.problems.append(f'exception: {e}'))
+    page.on('response', lambda r: page.problems.append(f'{r.status}: {r.url}') if r.status >= 400 else None)
+    page.on('requestfailed', lambda r: page.problems.append(f'failed: {r.url}'))
+    yield page
+    context.close()
+
+def violations(page):
+    "What axe-core finds wrong with the page as it is now, a line each"
+    found = page.evaluate('axe.run({resultTypes: ["violations"]})')['violations']
+    width = page.viewport_size['width']
+    return [f'{width} px: {v["id"]}: {n["target"][0]} {n["failureSummary"].splitlines()[-1].strip()}' for v in found for n in v['nodes']]
+
+@pytest.mark.parametrize('name', pages)
+def test_page(page, axe, name):
+    "Loads offline without an error, does not scroll sideways on a phone, and axe-core finds nothing"
+    page.goto(f'/{name}.html', wait_until='load')
+    page.evaluate(axe)
+    page.problems += violations(page)
+    page.set_viewport_size(dict(width=390, height=844))
+    page.wait_for_function('innerWidth == 390')
+    if (width := page.evaluate('document.documentElement.scrollWidth')) > 390: page.problems.append(f'{width} px wide on a phone')
+    page.problems += violations(page)
+    assert not page.problems, '\n'.join(page.problems)
+
+def test_every_page(url):
+    "`pages` are all there are, and llms.txt lists them"
+    assert sorted(str(o.relative_to(site).with_suffix('')) for o in site.rglob('*.html')) == pages
+    listed = re.findall(rf'\]\({re.escape(cfg.doc_url)}/(.*)\.html\.md\)', (site/'llms.txt').read_text(encoding='utf-8'))
+    assert sorted(listed) == pages
+
+def test_search(page):
+    "Search, from a page in a folder, finds `fit_threshold` and goes there"
+    page.goto('/benchmarks/three_ways.html')
+    page.keyboard.press('/')
+    page.keyboard.type('fit_threshold')
+    hit = page.locator('.search-result[href$="threshold.html#fit_threshold"]:visible').first
+    assert 'fit_threshold' in hit.inner_text()
+    hit.click()
+    page.wait_for_url('**/threshold.html#fit_threshold')
+    assert page.locator('#fit_threshold').is_visible()
+    assert not page.problems, '\n'.join(page.problems)
+
+def test_from_disk(browser, url):
+    "The pages also work opened as files, where nothing may be fetched"
+    page = browser.new_page()
+    page.goto((site/'index.html').as_uri())
+    page.keyboard.press('/')
+    page.keyboard.type('ContrastiveLoss')
+    page.locator('.search-result[href$="losses.html#contrastiveloss"]:visible').first.wait_for()
+    page.close()
