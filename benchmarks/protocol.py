@@ -5,14 +5,13 @@
 
 Writes a row for each way, seed and split to benchmarks/results/protocol.csv, which the page *Three ways, measured* shows.
 """
-import platform, tempfile
+import platform
 from pathlib import Path
 
 from fastcore.script import call_parse
 from siamese_verify.all import *
 
 results = Path(__file__).resolve().parent/'results'/'protocol.csv'
-key = ['data','way','seed','split']
 
 def rates(learn, k):
     "Accuracy of the answers on split `k`, and the error rates that its own error curve gives"
@@ -24,11 +23,18 @@ def rates(learn, k):
 
 def record(learn, **facts):
     "A row for each split that was not trained on, in place of older ones"
-    machine = f'{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}'
-    df = pd.DataFrame([dict(facts, split=name, **rates(learn, k), machine=machine) for k,name in ((1,'unseen'),(2,'seen'))])
-    print(df.to_string(index=False), flush=True)
-    old = [pd.read_csv(results)] if results.exists() else []
-    pd.concat([*old, df]).drop_duplicates(key, keep='last').sort_values(key).to_csv(results, index=False, float_format='%.4f')
+    rows = [dict(facts, split=name, **rates(learn, k), machine=machine()) for k,name in ((1,'unseen'),(2,'seen'))]
+    print(pd.DataFrame(rows).to_string(index=False), flush=True)
+    keep(results, rows, ['data','way','seed','split'])
+
+def machine(): return f'{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}'
+
+def keep(fname, rows, key):
+    "Put rows into a table, in place of older ones with the same key"
+    old = [pd.read_csv(fname)] if fname.exists() else []
+    tmp = fname.with_suffix('.tmp')
+    pd.concat([*old, pd.DataFrame(rows)]).drop_duplicates(key, keep='last').sort_values(key).to_csv(tmp, index=False, float_format='%.4f')
+    os.replace(tmp, fname)
 
 def train(learn, epochs, lr):
     "Train, fit the threshold if there is one, and return the number of images that training sent through the encoder"
@@ -39,10 +45,10 @@ def train(learn, epochs, lr):
 def pets(path, seed, epochs):
     "A pretrained encoder: its threshold alone; trained with cross entropy; trained with the contrastive loss"
     images = LabeledImages.from_name_re(path, r'^(.*)_\d+.jpg$', ClassSplitter(.25, seen_pct=.3, seed=seed))
-    pairs = Pairs(images, (2,9,2), seed=seed)
+    pairs,store = Pairs(images, (2,9,2), seed=seed),images.store(160)
     for kind,way,lr in ('threshold','cross entropy',slice(1e-4,1e-2)),('distance','contrastive',1e-4):
         set_seed(seed)
-        dls = pairs.dls(after_item=Resize(160), after_batch=aug_transforms(), bs=16, num_workers=2)
+        dls = pairs.dls(store=store, after_batch=aug_transforms(), bs=16)
         learn = siamese_learner(dls, efficientnet_lite0, kind=kind)
         facts = dict(data='pets', encoder='efficientnet_lite0', seed=seed)
         if kind=='threshold':
@@ -62,22 +68,13 @@ def alphabets(images, n, n_seen, rng):
 def omniglot(path, seed, epochs):
     "A small encoder from scratch, with a head, a threshold and the contrastive loss"
     images = LabeledImages.from_folder(path, partial(alphabets, n=2, n_seen=4, rng=np.random.default_rng(seed)))
-    pairs = Pairs(images, (4,4,2), seed=seed)
+    pairs,store = Pairs(images, (4,4,2), seed=seed),images.store(32, method='squish')
     for kind,way in dict(head='cross entropy, head', threshold='cross entropy, threshold', distance='contrastive').items():
         set_seed(seed)
-        dls = pairs.dls(bs=128, after_batch=aug_transforms(do_flip=False, max_lighting=0, pad_mode='border'), num_workers=0)
+        dls = pairs.dls(bs=128, store=store, after_batch=aug_transforms(do_flip=False, max_lighting=0, pad_mode='border'))
         learn = siamese_learner(dls, small_encoder(), kind=kind, lin_ftrs=[256], ps=.1)
         n = train(learn, epochs, 6e-3)
         record(learn, data='omniglot', encoder='small_encoder', seed=seed, way=way, epochs=epochs, images=n)
-
-def small_copy(path, size=32):
-    "A copy of the images below `path`, `size` pixels high and wide"
-    copy = Path(tempfile.mkdtemp())
-    for f in get_image_files(path):
-        dest = copy/f.relative_to(path)
-        dest.parent.mkdir(parents=True, exist_ok=True)
-        open_image(f).resize((size,size)).save(dest)
-    return copy
 
 @call_parse
 def main(
@@ -88,5 +85,4 @@ def main(
 ):
     "Run the protocol on one data set"
     results.parent.mkdir(exist_ok=True)
-    if data=='omniglot': path = small_copy(path)
     for seed in range(seeds): dict(pets=pets, omniglot=omniglot)[data](path, seed, epochs)

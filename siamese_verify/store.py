@@ -11,19 +11,10 @@ __all__ = ['ImageStore']
 import hashlib
 
 from fastai.vision.all import *
-from fastai.vision.augment import _process_sz
-from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2.functional import resize
 from .data import *
 
 # %% ../nbs/00a_store.ipynb #d7180d55
-def _decode(f):
-    "Bytes, 3 × H × W, of a JPEG or PNG that torchvision reads as Pillow does, else `None`"
-    try:
-        with Image.open(f) as im: plain = im.format in ('JPEG','PNG') and im.mode in ('RGB','L') and not im.has_transparency_data
-        if plain: return decode_image(str(f), ImageReadMode.RGB, apply_exif_orientation=True)
-    except (OSError, RuntimeError): return    # `open_image` finds the words for it
-
 def _crop(h, w, size):
     "Top, left, height and width of the middle of an image of `h` by `w`, as `Resize` cuts it"
     m = min(w/size[0], h/size[1])
@@ -32,8 +23,9 @@ def _crop(h, w, size):
 
 def _read(f, tfm):
     "The image in file `f` as the `Resize` in `tfm` makes it in validation: bytes, 3 × H × W"
-    im = None if tfm.method==ResizeMethod.Pad else _decode(f)
-    if im is None: return image2tensor(tfm(open_image(f), split_idx=1))
+    im = open_image(f)
+    if tfm.method==ResizeMethod.Pad: return image2tensor(tfm(im, split_idx=1))
+    im = torch.from_numpy(np.array(im)).permute(2,0,1)
     if tfm.method==ResizeMethod.Crop:
         t,l,h,w = _crop(*im.shape[1:], tfm.size)
         im = im[:,t:t+h,l:l+w]
