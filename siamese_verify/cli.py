@@ -20,13 +20,13 @@ def _arch(name):
     from torchvision import models
     return {'small':small_encoder, 'efficientnet_lite0':efficientnet_lite0}.get(name) or (models.get_model_builder(name) if name in models.list_models() else name)
 
-def _learner(images, arch, bs, factor, flip, seed, workers, after_item=None, **kwargs):
-    "A learner of pairs of `images`, with the usual augmentation"
+def _learner(images, arch, size, bs, flip, seed, **kwargs):
+    "A learner of all pairs of batches of `images`, which are read once, with the usual augmentation"
     from siamese_verify.all import Pairs, aug_transforms, set_seed, siamese_learner
     set_seed(seed)
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
-    factor = (factor, 4, 1)[:len(images.splits)]
-    dls = Pairs(images, factor, seed=seed).dls(bs=bs, after_item=after_item, after_batch=tfms, num_workers=workers)
+    pairs = Pairs(images, 4, seed=seed)
+    dls = pairs.class_dls(bs=min(bs, len(images.splits[0])), store=images.store(size), after_batch=tfms)
     return siamese_learner(dls, _arch(arch), **kwargs)
 
 def _fit(learn, epochs, lr):
@@ -37,27 +37,20 @@ def _fit(learn, epochs, lr):
     return round(time.time()-start)
 
 # %% ../nbs/07_cli.ipynb #84760105
-def _answers(learn, k):
-    "For the pairs of split `k`: how far each is above the threshold, the targets and the answers"
-    p,y,answers = learn.get_preds(ds_idx=k, act=lambda o: o, with_decoded=True)
-    return (p[:,0]-p[:,1] if p.ndim==2 else p-learn.loss_func.threshold),y.bool(),answers.bool()
-
-def _rates(learn, k):
-    "Error rates of the pairs of split `k`: of the answers, and those that need no threshold"
-    from siamese_verify.all import equal_error_rate, fit_threshold
-    d,y,answers = _answers(learn, k)
-    fit = fit_threshold(d, y, fmr=.01)
-    return {'accuracy':(answers==y).float().mean().item(), 'EER':equal_error_rate(d, y), 'FNMR at 1% FMR':float('nan') if fit.warning else fit.fnmr}
-
-def _picture(fname, dl, answers, idx):
-    "Save a picture of the pairs `idx` of `dl` with their answers"
-    from siamese_verify.all import ImagePair, get_grid, plt
+def _pairs_picture(learn, n=16):
+    "Draw some validation pairs with their answers"
+    from siamese_verify.all import ImagePair, get_grid, pair_vocab
+    d,y = learn.scores()
+    idx = range(min(n, len(y)))
     for ax,i in zip(get_grid(len(idx), ncols=4, figsize=(10, 1.7*-(-len(idx)//4))), idx):
-        *pair,same = dl.dataset.items[i]
+        *pair,same = learn.dls.valid.dataset.items[i]
         ImagePair.create(pair).show(ctx=ax)
-        ax.set_title(dl.vocab[int(answers[i])], color='green' if answers[i]==same else 'red')
+        ax.set_title(pair_vocab[int(d[i]<0)], color='green' if (d[i]<0)==y[i] else 'red')
+
+def _save_picture(fname):
+    from siamese_verify.all import plt
     plt.savefig(fname, bbox_inches='tight')
-    plt.close()
+    plt.close('all')
 
 def _make(out):
     "Make the folder `out`, before anything is trained"
@@ -66,42 +59,37 @@ def _make(out):
 # %% ../nbs/07_cli.ipynb #14b5e5a4
 def _write(learn, out, table):
     "Write the model, the table, and pictures of validation pairs to the folder `out`"
-    from siamese_verify.all import plt
     learn.path = out
     learn.export('.model.pkl')
     os.replace(out/'.model.pkl', out/'model.pkl')
     table.to_csv(out/'results.csv')
-    d,y,answers = _answers(learn, 1)
-    _picture(out/'pairs.png', learn.dls.valid, answers, range(min(16, len(y))))
-    if (wrong := [i for i in d.abs().argsort(descending=True).tolist() if answers[i]!=y[i]]): _picture(out/'mistakes.png', learn.dls.valid, answers, wrong[:16])
+    _pairs_picture(learn)
+    _save_picture(out/'pairs.png')
+    if len(learn.top_errors(n=16)): _save_picture(out/'mistakes.png')
     if hasattr(learn.model, 'threshold'):
         learn.model.plot_distance_histogram(learn.dls.valid, titles=['validation pairs'])
-        plt.savefig(out/'distances.png', bbox_inches='tight')
-        plt.close()
+        _save_picture(out/'distances.png')
     print(f'\n{table.to_string(float_format="{:.3f}".format, na_rep="too few pairs")}\n\nIn {out}: {", ".join(sorted(f.name for f in out.iterdir()))}')
 
 # %% ../nbs/07_cli.ipynb #8a3ca4a0
 def demo(
     out:Path='siamese_verify_demo', # Folder for the model, the table and the pictures
-    epochs:int=4, # Passes over the training pairs
-    factor:float=3, # Training pairs in an epoch, for each image
+    epochs:int=8, # Passes over the training images
     seed:int=42, # Seed of the split, the pairs and the model
-    workers:int=0, # Processes that load images
 ):
     "Train on letters and digits of many scripts, and see how the model does on letters that it has never seen"
-    from siamese_verify.all import ClassSplitter, Glyphs, Resize, pd
+    from siamese_verify.all import ClassSplitter, Glyphs, pd
     _make(out)
     images = Glyphs(ClassSplitter(seen_pct=.1, seed=seed), size=32)
     print(images)
-    rows,learners = {},{}
+    rows = {}
     for kind in 'head','distance','threshold':
-        learn = _learner(images, 'small', 128, factor, False, seed, workers, kind=kind, lin_ftrs=[256], ps=.1)
-        n = len(learn.dls.train_ds)
-        print(f'\n{kind}: {epochs} epochs of {n} pairs')
-        seconds = _fit(learn, epochs, 6e-3)
-        rows[kind] = {'accuracy seen':_rates(learn, 2)['accuracy'], **{f'{k} unseen':v for k,v in _rates(learn, 1).items()},
-                      'seconds':seconds, 'images through the encoder':2*n*epochs}
-    learn.dls.add_tfms([Resize(32)], 'after_item')    # for images of other sizes that the model will be asked about
+        learn = _learner(images, 'small', 32, 64, False, seed, kind=kind, lin_ftrs=[256], ps=.1)
+        print(f'\n{kind}: {epochs} epochs')
+        seconds = _fit(learn, epochs, 1e-2)
+        report = learn.report()
+        rows[kind] = {'accuracy seen':report.accuracy.iloc[1], **{f'{k} unseen':report[k].iloc[0] for k in ('accuracy','EER','FNMR at 1% FMR')},
+                      'seconds':seconds, 'images through the encoder':epochs*len(learn.dls.train)*learn.dls.train.bs}
     _write(learn, Path(out), pd.DataFrame(rows).T.astype({'seconds':int, 'images through the encoder':int}))
 
 # %% ../nbs/07_cli.ipynb #8595abed
@@ -111,22 +99,21 @@ def train(
     kind:str='threshold', # `head`, `threshold` or `distance`
     out:Path='siamese_verify_model', # New folder for the model, the table and the pictures
     size:int=224, # Height and width that images are resized to
-    epochs:int=5, # Passes over the training pairs
-    lr:float=None, # Learning rate; 1e-4 for a pretrained encoder and 4e-3 for another if not given
-    factor:float=4, # Training pairs in an epoch, for each image
-    bs:int=32, # Pairs in a batch
+    epochs:int=5, # Passes over the training images
+    lr:float=None, # Learning rate; 1e-4 for a pretrained encoder and 1e-2 for another if not given
+    bs:int=64, # Images in a batch, each of which is compared with each of the others
+    chunk:int=None, # Images that the encoder takes at a time: fewer need less memory, and take longer
     pattern:str=None, # Regular expression: its first group in a file's name is the label, instead of the folder
     valid:str='classes', # Validate on held-out `classes`, which measures unseen ones, or on held-out `images`
     scratch:bool=False, # Start from random weights? (`small` always does)
     flip:bool=True, # Augment with mirrored images and other light? Not for letters, say
     skip:bool=False, # Leave out files that cannot be read, and name them?
     seed:int=42, # Seed of the split, the pairs and the model
-    workers:int=None, # Processes that load images; the number of cores if not given
 ):
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
-    from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter, Resize, ifnone, np, pd
+    from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter, ifnone, np, pd
     if (Path(out)/'model.pkl').exists(): raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
-    if min(size, epochs, bs)<1: raise ValueError('--size, --epochs and --bs are 1 or more')
+    if min(size, epochs)<1 or bs<4: raise ValueError('--size and --epochs are 1 or more, --bs is 4 or more')
     splitters = dict(classes=ClassSplitter(seen_pct=.2, seed=seed), images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
     own = (Path(path)/'train').is_dir() and (Path(path)/'valid').is_dir()
@@ -135,18 +122,19 @@ def train(
     images = images.check(skip)
     print(images)
     _make(out)
-    learn = _learner(images, arch, bs, factor, flip, seed, workers, Resize(size), kind=kind, pretrained=not scratch)
-    if kind=='head' and not (scratch or arch=='small'): learn.fine_tune(epochs, ifnone(lr, 2e-3))
-    elif scratch or arch=='small': _fit(learn, epochs, ifnone(lr, 4e-3))
+    scratch = scratch or arch=='small'
+    learn = _learner(images, arch, size, bs, flip, seed, kind=kind, pretrained=not scratch, chunk=chunk)
+    if scratch: _fit(learn, epochs, ifnone(lr, 1e-2))
+    elif kind=='head': learn.fine_tune(epochs, 20*ifnone(lr, 1e-4))
     else:
         if kind=='threshold': learn.fit_threshold()                   # pretrained distances are worth a threshold to start with,
         _fit(learn, epochs, slice(lr or 1e-4, 100*(lr or 1e-4)))      # and it may learn faster than the encoder
-    rows = {}
-    for k in range(1, len(images.splits)):
+    report = learn.report()
+    def _name(k):
         seen = np.isin(images.y[images.splits[k]], images.y[images.splits[0]])
-        name = 'seen classes' if seen.all() else 'some seen classes' if seen.any() else 'unseen classes'
-        rows[name] = {**_rates(learn, k), 'pairs':len(learn.dls[k].dataset)}
-    _write(learn, Path(out), pd.DataFrame(rows).T.astype({'pairs':int}))
+        return 'seen classes' if seen.all() else 'some seen classes' if seen.any() else 'unseen classes'
+    report.index = [_name(k+1) for k in range(len(report))]
+    _write(learn, Path(out), report)
 
 # %% ../nbs/07_cli.ipynb #6e38fbd0
 def predict(

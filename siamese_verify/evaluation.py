@@ -40,7 +40,7 @@ def report(self:SiameseLearner,
         d,y = self.scores(k)
         got,best = error_rates(d, y, 0),fit_threshold(d, y, fmr=fmr)
         return {'accuracy':got.accuracy, 'FMR':got.fmr, 'FNMR':got.fnmr, 'EER':equal_error_rate(d, y),
-                f'FNMR at {fmr:g} FMR':math.nan if best.warning else best.fnmr, 'pairs':len(y), 'images':len(np.unique(self.dls[k].dataset.items.table[:,:2]))}
+                f'FNMR at {100*fmr:g}% FMR':math.nan if best.warning else best.fnmr, 'pairs':len(y), 'images':len(np.unique(self.dls[k].dataset.items.table[:,:2]))}
     names = ['valid', *(f'split {k}' for k in range(2, len(self.dls.loaders)))]
     return pd.DataFrame([row(k+1) for k in range_of(names)], names)
 
