@@ -10,7 +10,7 @@ __all__ = ['class_order', 'TensorClass', 'ImageDL']
 # %% ../nbs/00b_batches.ipynb #22c5bcae
 from fastai.vision.all import *
 from .data import *
-from .data import _without_pairs
+from .data import _ranges, _without_pairs
 from .store import *
 
 # %% ../nbs/00b_batches.ipynb #25a82d00
@@ -25,11 +25,10 @@ def class_order(
     order = order[np.argsort(y[order], kind='stable')]
     _,n = np.unique(y, return_counts=True)
     n_groups = -(-n//per_class)
-    c = np.repeat(np.arange(len(n)), n)
-    rank = np.arange(len(y)) - np.repeat(np.cumsum(n)-n, n)
-    group = rank*n_groups[c]//n[c]                              # as equal in size as can be
-    start = rng.random(len(n))
-    return order[np.lexsort((group, c, (group+start[c])/n_groups[c]))]
+    c,rank = _ranges(n)
+    group = rank*n_groups[c]//n[c]                                  # as equal in size as can be
+    start = rng.random(n_groups.sum())[(np.cumsum(n_groups)-n_groups)[c]+group]
+    return order[np.lexsort((group, c, (group+start)/n_groups[c]))]
 
 # %% ../nbs/00b_batches.ipynb #0272c7d1
 class TensorClass(TensorCategory):
@@ -82,27 +81,30 @@ class ImageDL(EpochDL):
 
     @delegates(TfmdDL.new)
     def new(self, dataset=None, cls=None, **kwargs):
-        return super().new(dataset, cls, **{**dict(per_class=self.per_class, seed=self.seed), **kwargs})
+        res = super().new(dataset, cls, **{**dict(per_class=self.per_class, seed=self.seed), **kwargs})
+        if dataset is None: res.epoch = self.epoch
+        return res
 
 # %% ../nbs/00b_batches.ipynb #8c646cfe
 def _image_dl(dl, items, tfms, **kwargs):
     "A loader of single images with the transforms and the device of a `PairDL`"
     n = 0 if items.store is not None else dl.fake_l.num_workers
-    return ImageDL(Datasets(tls=[TfmdLists(items, t, split_idx=int(not kwargs.get('shuffle'))) for t in tfms], n_inp=1), after_item=dl.after_item.fs,
+    k = 0 if kwargs.get('shuffle') else max(1, dl.dataset.split_idx or 1)
+    return ImageDL(Datasets(tls=[TfmdLists(items, t, split_idx=k) for t in tfms], n_inp=1), after_item=dl.after_item.fs,
                    after_batch=_without_pairs(dl.after_batch.fs), num_workers=n, pin_memory=dl.pin_memory, device=dl.device, do_setup=False, **kwargs)
 
 @patch
 @delegates(Pairs.dls, but='bs')
 def class_dls(self:Pairs,
     bs=128, # Images in a batch, C · K; twice as many as pairs in a batch of validation
-    per_class=4, # K: images of a class in a batch
+    per_class=4, # K: images of a class that stay together; with few classes, a batch has several such groups of each
     **kwargs
 ) -> PairDataLoaders:
     "Loaders that train on batches of classes, `(TensorImage, TensorClass)`, and validate on pairs"
     images,idx = self.images,self.images.splits[0]
     if images.y is None: raise ValueError('batches of classes take labels: with pairs alone, train on pairs, with Pairs.dls')
     if len(idx)<bs: raise ValueError(f'{len(idx)} training images do not fill a batch of {bs}: lower bs')
-    if not 2<=per_class<=bs//2: raise ValueError(f'per_class is from 2 to {bs//2}, half of bs, so that a batch has pairs of both kinds: not {per_class}')
+    if not 2<=per_class<=bs//2: raise ValueError(f'per_class is from 2 to {bs//2}, half of bs, so that a batch has room for pairs of both kinds: not {per_class}')
     dls = self.dls(bs=min(bs//2, len(self.train)), **kwargs)
     items = _ImageItems(images.files, idx, images.y, dls.train_ds.items.store)
     dls.loaders[0] = _image_dl(dls.train, items, [[_OpenFirst], [_Class(images.vocab)]], bs=bs, shuffle=True, per_class=per_class, seed=self.seed)

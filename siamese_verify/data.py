@@ -570,7 +570,7 @@ def _uncat(x): return ImagePair(*x.chunk(2))
 
 # %% ../nbs/00_data.ipynb #dd3a2f50
 class EpochDL(TfmdDL):
-    "A loader that counts its passes, from 0, and reads whole batches from a store if its items have one"
+    "A loader that counts its passes, the first being `epoch` 0, and reads whole batches from a store if its items have one"
     epoch,looking = -1,False
 
     def before_iter(self):
@@ -584,7 +584,7 @@ class EpochDL(TfmdDL):
 
     def create_batches(self, samps):
         items = getattr(self.dataset, 'items', None)
-        if getattr(items, 'store', None) is None: return super().create_batches(samps)
+        if not hasattr(type(items), 'batch') or items.store is None: return super().create_batches(samps)
         return (items.batch(b, self.device) for b in chunked(samps, self.bs, self.drop_last))
 
 # %% ../nbs/00_data.ipynb #e2f1091e
@@ -665,8 +665,9 @@ class PairDataLoaders(DataLoaders):
         pairs=None, # `Pairs`; those that these loaders were made from if not given
     ) -> PairDL: # In order, transformed as validation pairs are
         "A loader of training pairs that does not train"
-        pairs,ds = pairs or self.pairs,self.valid_ds
-        store = ds.items.store if pairs.images.files==ds.items.files else None
+        pairs,ds = pairs or getattr(self, 'pairs', None),self.valid_ds
+        if pairs is None: raise ValueError('these loaders were not made from pairs, or were exported: give pairs')
+        store = ds.items.store if isinstance(ds.items, _PairItems) and list(pairs.images.files)==list(ds.items.files) else None
         items = _PairItems(pairs.images.files, pairs.train, store)
         return self.valid.new(Datasets(tls=ds.tls.map(lambda tl: tl._new(items, split_idx=1)), n_inp=ds.n_inp))
 
@@ -691,7 +692,7 @@ def dls(self:Pairs,
         if not len(t): raise ValueError(f'there are no pairs in {_split_name(k)}')
     if len(self.train)<bs: raise ValueError(f'{len(self.train)} training pairs do not fill a batch of {bs}: lower bs, or raise factor')
     if store is not None:
-        if store.files!=self.images.files: raise ValueError('the store holds other images: make it with images.store(size)')
+        if list(store.files)!=list(self.images.files): raise ValueError('the store holds other images: make it with images.store(size)')
         if after_item: raise ValueError('the images of a store are resized already: pass transforms as after_batch')
         after_item,kwargs['num_workers'] = store.resize,0    # for images that are not in the store
     items,n = _PairItems(self.images.files, np.concatenate(self.tables), store), np.cumsum([0, *self.tables.map(len)])

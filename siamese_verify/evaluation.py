@@ -14,33 +14,40 @@ from fastai.vision.all import *
 from .data import *
 from .data import _pair_grid
 from .store import _stamp
+from .batches import *
 from .batches import _ImageItems, _OpenFirst, _image_dl
 from .model import *
+from .model import _metrics
 from .embedding import *
 from .threshold import *
-from .threshold import _best, _objective
+from .threshold import _best, _objective, _too_few
 from .training import *
 
 # %% ../nbs/05_evaluation.ipynb #8bb3f800
 @patch
 def scores(self:SiameseLearner,
     ds_idx=1, # Number of the split
-    dl=None, # Another loader of pairs
-) -> tuple: # P numbers, small for pairs that look the same and below 0 for the answer *same*; P targets
-    "How far each pair is above the threshold; of logits, by how much *not same* is ahead"
+    dl=None, # Another loader of pairs, with targets
+) -> tuple: # P scores, below 0 for the answer *same*; P Boolean targets
+    "Distance minus threshold, or logit of *not same* minus that of *same*"
+    if dl is None and not len(self.dls[ds_idx].dataset): raise ValueError('the learner was loaded without its data: pass dl=learn.dls.test_dl(..., with_labels=True)')
     p,y = self.get_preds(ds_idx, dl, act=noop)
+    if y is None: raise ValueError('the pairs have no targets: pass dls.test_dl(..., with_labels=True)')
+    if p.ndim==1 and not hasattr(self.loss_func, 'threshold'): raise ValueError('there is no threshold: take ContrastiveLoss, or kind="threshold"')
     return (p[:,0]-p[:,1] if p.ndim==2 else p-self.loss_func.threshold),y.bool()
 
 @patch
 def report(self:SiameseLearner,
     fmr=.01, # False match rate at which the FNMR is told, from 0 to 1
 ) -> pd.DataFrame: # A row for each split but the training one
-    "Error rates of the answers, and those that do not depend on the threshold of the model"
+    "Error rates of the answers, and those that do not depend on a threshold"
     def row(k):
         d,y = self.scores(k)
-        got,best = error_rates(d, y, 0),fit_threshold(d, y, fmr=fmr)
-        return {'accuracy':got.accuracy, 'FMR':got.fmr, 'FNMR':got.fnmr, 'EER':equal_error_rate(d, y),
-                f'FNMR at {100*fmr:g}% FMR':math.nan if best.warning else best.fnmr, 'pairs':len(y), 'images':len(np.unique(self.dls[k].dataset.items.table[:,:2]))}
+        got = error_rates(d, y, 0)
+        fnmr = math.nan if _too_few(fmr, got.n_not_same, '', '') or not got.n_same else fit_threshold(d, y, fmr=fmr).fnmr
+        table = getattr(self.dls[k].dataset.items, 'table', None)
+        return {'accuracy':got.accuracy, 'FMR':got.fmr, 'FNMR':got.fnmr, 'EER':equal_error_rate(d, y), f'FNMR at {100*fmr:g}% FMR':fnmr,
+                'pairs':len(y), 'images':math.nan if table is None else len(np.unique(table[:,:2]))}
     names = ['valid', *(f'split {k}' for k in range(2, len(self.dls.loaders)))]
     return pd.DataFrame([row(k+1) for k in range_of(names)], names)
 
@@ -52,10 +59,12 @@ def top_errors(self:SiameseLearner,
     show=True, # Draw them?
 ) -> pd.DataFrame: # Columns `left`, `right`, `same`, and `score`: how far on the wrong side
     "The pairs whose answer is wrong, those first of which the model was most certain"
-    d,y = self.scores(ds_idx)
+    dl = self.dls.pair_dl() if isinstance(self.dls[ds_idx], ImageDL) else self.dls[ds_idx]
+    if isinstance(dl.dataset.items, pd.DataFrame): raise ValueError('the pairs of a DataBlock are not known as files: take loaders of Pairs')
+    d,y = self.scores(dl=dl)
     worst = torch.where(y, d, -d).argsort(descending=True)[:n]
     worst = worst[((d<0)!=y)[worst]].tolist()
-    items = [self.dls[ds_idx].dataset.items[k] for k in worst]
+    items = [dl.dataset.items[k] for k in worst]
     if show:
         for ax,(a,b,same) in zip(_pair_grid(len(items)) if items else [], items):
             ImagePair.create((a,b)).show(ctx=ax, title=f'{pair_vocab[same]}\n{pair_vocab[1-same]}')
@@ -69,7 +78,10 @@ def embed(self:SiameseLearner,
     path=None, # Folder to keep the embeddings in, and to find them again
 ) -> Tensor: # N × D, in the order of the images, on the device of the model
     "The embedding of every image, transformed as in validation"
-    items = _ImageItems(L(getattr(images, 'files', images)), np.arange(len(images)), store=store)
+    files = L(getattr(images, 'files', images))
+    if not files: raise ValueError('there are no images')
+    if store is not None and store.files!=files.map(Path): raise ValueError('the store holds other images: make it with images.store(size)')
+    items = _ImageItems(files, np.arange(len(files)), store=store)
     dl,encoder = _image_dl(self.dls.valid, items, [[_OpenFirst]], bs=2*self.dls.valid.bs),self.model.encoder
     encoder.to(self.dls.device)
     if path is None: return embed(encoder, dl)
@@ -81,12 +93,13 @@ def embed(self:SiameseLearner,
     os.replace(tmp, fname)
     return e
 
-def _digest(encoder, dl, store):
-    "A name for the embeddings of some files by an encoder, with the transforms of a loader"
-    tfms = [t for p in (dl.after_item, dl.after_batch) for t in p.fs if getattr(t, 'split_idx', None)!=0]
-    key = [encoder, tfms, store and store.resize, *((f.absolute(), *_stamp(f)) for f in map(Path, dl.dataset.items.files))]
-    h = hashlib.sha256('\n'.join(map(str, key)).encode())
-    for k,v in encoder.state_dict().items(): h.update(k.encode() + v.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+def _digest(encoder, dl, store, n=16):
+    "A name for the embeddings of some files: a digest of the weights, the files as they were read, and the first embeddings"
+    files = dl.dataset.items.files.map(Path)
+    stamps = store.stamps if store is not None else [_stamp(f) for f in files]
+    h = hashlib.sha256('\n'.join(f'{f.absolute()} {s}' for f,s in zip(files, stamps)).encode())
+    first_ = embed(encoder, dl.new(dl.dataset, get_idxs=lambda: list(range(min(n, len(files))))))
+    for v in *encoder.state_dict().values(), first_: h.update(v.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return h.hexdigest()[:16]
 
 # %% ../nbs/05_evaluation.ipynb #1373e604
@@ -104,50 +117,67 @@ class PairCounts:
     @property
     def resolution(self): return (self.edges[1]-self.edges[0]).item()
 
-    @delegates(fit_threshold, but='d,same')
-    def fit_threshold(self, objective='accuracy', **kwargs) -> ThresholdFit:
+    def fit_threshold(self,
+        objective='accuracy', # As in `fit_threshold`, and so are the others
+        fmr=None, # Instead: the lowest FNMR at which the FMR is at most this, 0 to 1
+        fnmr=None, # Instead: the lowest FMR at which the FNMR is at most this, 0 to 1
+        cost=None, # Instead: the lowest expected cost `(of a false match, of a false non-match, prior of same)`
+    ) -> ThresholdFit:
         "The best of the edges of the bins as a threshold, with its error rates"
-        name,score,warning = _objective(objective, *(kwargs.pop(k, None) for k in ('fmr','fnmr','cost')), self.n_same, self.n_not_same)
+        name,score,warning = _objective(objective, fmr, fnmr, cost, self.n_same, self.n_not_same)
         fm,matched = (F.pad(o.cumsum(0), (1,0)) for o in (self.not_same, self.same))
-        fnm = self.n_same-matched
-        k = int(_best(score, fm, fnm, self.n_same, self.n_not_same, torch.zeros_like(self.edges)))
-        fm,fnm = int(fm[k]),int(fnm[k])
-        n = self.n_same+self.n_not_same
-        return ThresholdFit(self.edges[k].item(), name, 1-(fm+fnm)/n, fm/self.n_not_same, fnm/self.n_same, self.n_same, self.n_not_same, warning)
+        used = F.pad((self.same+self.not_same).nonzero()[:,0], (0,1), value=len(self.same))
+        lo = F.pad(used[:-1]+1, (1,0))    # from each `lo` to `used` there are edges that separate nothing
+        best = _best(score, fm[lo], self.n_same-matched[lo], self.n_same, self.n_not_same, self.edges[used]-self.edges[lo])
+        k = int(lo[best]+used[best])//2
+        return _fit(self.edges[k].item(), name, int(fm[k]), self.n_same-int(matched[k]), self.n_same, self.n_not_same, warning)
 
     def __repr__(self): return f'{self.n_same+self.n_not_same:,} pairs, {self.n_same:,} of them same, in {len(self.same):,} bins of {self.resolution:.2g}'
 
 # %% ../nbs/05_evaluation.ipynb #3f00902c
-def _farthest(e, distance_metric):
+def _fit(threshold, objective, fm, fnm, n_same, n_not_same, warning=''):
+    "A `ThresholdFit` from the numbers of false matches and false non-matches"
+    rate = lambda k,n: k/n if n else math.nan
+    return ThresholdFit(threshold, objective, 1-(fm+fnm)/(n_same+n_not_same), rate(fm, n_not_same), rate(fnm, n_same), n_same, n_not_same, warning)
+
+def _farthest(e, distance_metric, n):
     "A distance that no pair of embeddings exceeds"
     bounded = {normalized_squared_euclidean_distance:4., cosine_distance:2.}
     if distance_metric in bounded: return bounded[distance_metric]
-    return max(distance_matrix(o, e, distance_metric).max().item() for o in e.split(_rows(e)))
+    return max(distance_matrix(o, e, distance_metric).max().item() for o in e.split(n)) or 1.
 
-def _rows(e): return max(1, 2**23//len(e))
+def _embeddings(e, y):
+    "Embeddings as a matrix of at least single precision, and their labels as numbers"
+    e = torch.as_tensor(e).flatten(1)
+    e = e if e.dtype==torch.float64 else e.float()
+    y = np.asarray(y.cpu() if isinstance(y, Tensor) else y)
+    if len(e)!=len(y): raise ValueError(f'{len(e)} embeddings, but {len(y)} labels')
+    if len(e)<2: raise ValueError('a pair takes two embeddings')
+    if (bad := ~e.isfinite().all(1)).any(): raise ValueError(f'{int(bad.sum())} of {len(e)} embeddings are NaN or infinite, the first is number {int(bad.int().argmax())}')
+    return e,torch.from_numpy(np.unique(y, return_inverse=True)[1]).to(e.device)
 
+# %% ../nbs/05_evaluation.ipynb #6498f3e1
 @torch.no_grad()
 def count_pairs(
     e, # Embeddings, N × D
-    y, # Labels, N
+    y, # N labels
     distance_metric=normalized_squared_euclidean_distance, # Function of two batches of embeddings
     thresholds=(), # Thresholds at which the error rates are exact
     bins=2**16, # Number of bins
 ) -> PairCounts:
     "Compare all images with all others, N(N-1)/2 pairs, without keeping the distances"
-    e,y = e.flatten(1),torch.as_tensor(y, device=e.device)
-    top = _farthest(e, distance_metric)*(1+1e-6)
-    counts,t = torch.zeros(2*bins, dtype=torch.long, device=e.device),e.new_tensor(sorted(thresholds))
-    below = torch.zeros(2*(len(t)+1), dtype=torch.long, device=e.device)
-    starts = range(0, len(e), _rows(e))
-    for i in (progress_bar if len(e)>20000 else noop)(starts):
-        rows = slice(i, i+_rows(e))
-        d = distance_matrix(e[rows], e[i:], distance_metric)
+    e,y = _embeddings(e, y)
+    n = max(1, 2**23//(len(e) if distance_metric in _metrics else e.numel()))    # rows at a time
+    top = _farthest(e, distance_metric, n)*(1+1e-6)
+    t = e.new_tensor(sorted(thresholds))
+    counts,below = (torch.zeros(2*k, dtype=torch.long, device=e.device) for k in (bins, len(t)+1))
+    for i in (progress_bar if len(e)>20000 else noop)(range(0, len(e), n)):
+        d = distance_matrix(e[i:i+n], e[i:], distance_metric)
         later = torch.ones_like(d, dtype=torch.bool).triu(1)
-        d,same = d[later],(y[rows,None]==y[i:])[later].long()
+        d,same = d[later],(y[i:i+n,None]==y[i:])[later].long()
         counts += torch.bincount((d*(bins/top)).long().clamp(max=bins-1)*2+same, minlength=2*bins)
         below += torch.bincount(torch.bucketize(d, t, right=True)*2+same, minlength=len(below))
     (not_same,same),(fm,m) = counts.view(-1,2).T,below.view(-1,2).T.cumsum(1)
-    n,n_same = int(counts.sum()),int(same.sum())
-    exact = [ThresholdFit(t, 'given', 1-(a+n_same-b)/n, a/max(1,n-n_same), 1-b/max(1,n_same), n_same, n-n_same) for t,a,b in zip(sorted(thresholds), fm.tolist(), m.tolist())]
-    return PairCounts(torch.linspace(0, top, bins+1, dtype=torch.double).to(e.dtype), same, not_same, exact)
+    n_same,n_not_same = int(same.sum()),int(not_same.sum())
+    exact = {t:_fit(t, 'given', a, n_same-b, n_same, n_not_same) for t,a,b in zip(sorted(thresholds), fm.tolist(), m.tolist())}
+    return PairCounts(torch.linspace(0, top, bins+1, dtype=torch.double).to(e), same, not_same, [exact[t] for t in thresholds])

@@ -54,41 +54,44 @@ class BatchLoss(nn.Module):
         super().__init__()
         self.pair_loss = pair_loss
 
-    def forward(self, pred, targ):
-        if not isinstance(pred, TensorEmbedding): return self.pair_loss(pred, targ)
+    def forward(self, pred, targ, **kwargs):
+        if not isinstance(pred, TensorEmbedding): return self.pair_loss(pred, targ, **kwargs)
         return self.batch(*(o.as_subclass(Tensor) for o in (pred, targ)))
 
     def activation(self, pred): return getcallable(self.pair_loss, 'activation')(pred)
     def decodes(self, pred): return getcallable(self.pair_loss, 'decodes')(pred)
     def _inner(k): return property(lambda self: getattr(self.pair_loss, k), lambda self,v: setattr(self.pair_loss, k, v))
     reduction,threshold = map(_inner, ('reduction','threshold'))
+    del _inner
 
 # %% ../nbs/03_losses.ipynb #6869e15c
 class AllPairsLoss(BatchLoss):
     "A loss of pairs, for all pairs of a batch of classes"
     def __init__(self,
         pair_loss, # Loss of the outputs and targets of pairs, such as `PairCrossEntropy()` or `ContrastiveLoss()`
-        model:Siamese, # The model that is trained: its `compare_all` makes pairs of embeddings
+        model=None, # `Siamese` model that is trained, whose `compare_all` makes pairs of embeddings; `siamese_learner` fills it in
         balance=True, # Give *same* and *not same* pairs half of the weight each?
         hard=None, # *Not same* pairs that count, the costliest, for each *same* pair; all if not given
     ):
         super().__init__(pair_loss)
-        self.compare_all,self.balance,self.hard = model.compare_all,balance,hard
+        if hard is not None and hard<=0: raise ValueError(f'hard is a positive number of not same pairs for each same pair, not {hard}')
+        self.balance,self.hard = balance,hard
+        if model is not None: self.compare_all = model.compare_all
 
     def batch(self, e, y):
         i,j = pair_indices(len(y), y.device)
         same = y[i]==y[j]
-        with NoneReduce(self.pair_loss) as loss: cost = loss(self.compare_all(e), same)
+        with NoneReduce(self.pair_loss) as loss: cost = loss(self.compare_all(e), same.long())
         return (self.weights(cost.detach(), same)*cost).sum()
 
     def weights(self,
-        cost, # What each pair costs
+        cost, # What each pair costs, detached
         same, # Targets of the pairs, Booleans
-    ): # Weights, which add up to 1
+    ): # Weights, which add up to 1 where there are pairs of both kinds
         "How much each pair counts"
         n,others = same.sum(),~same
-        if self.hard: others = others & (torch.where(same, -1, cost).argsort(descending=True).argsort() < self.hard*n)
-        if not self.balance: return (same|others)/(n+others.sum())
+        if self.hard: others = others & (torch.where(same, -math.inf, cost).argsort(descending=True).argsort() < self.hard*n.clamp(min=1))
+        if not self.balance: return (same|others)/(n+others.sum()).clamp(min=1)
         return same/n.clamp(min=1)/2 + others/others.sum().clamp(min=1)/2
 
 # %% ../nbs/03_losses.ipynb #afe5e1dc
@@ -101,6 +104,7 @@ class MetricLoss(BatchLoss):
         **kwargs # For a loss that is given by its name
     ):
         super().__init__(pair_loss or ContrastiveLoss())
+        if kwargs and not isinstance(loss, str): raise TypeError(f'{", ".join(kwargs)}: only for a loss that is given by its name')
         self.loss = _metric_learning('losses', loss, **kwargs)
         self.miner = miner and _metric_learning('miners', miner)
 
@@ -110,6 +114,7 @@ class MetricLoss(BatchLoss):
 
 def _metric_learning(kind, o, **kwargs):
     "The loss or miner `o`, made if it is a name"
+    if isinstance(o, type): raise TypeError(f'give a {o.__name__}(...), or its name, not the class')
     if not isinstance(o, str): return o
     try: module = import_module(f'pytorch_metric_learning.{kind}')
     except ImportError as e: raise ImportError(f'{o} needs pytorch-metric-learning: pip install siamese_verify[metric]') from e

@@ -129,6 +129,7 @@ class EmbeddingPair:
     "The embeddings of n pairs, two batches, where the images were embedded before"
     def __init__(self, e1, e2): self.e1,self.e2 = e1,e2
     def __iter__(self): return iter((self.e1, self.e2))
+    def __getitem__(self, i): return (self.e1, self.e2)[i]
 
 class Siamese(nn.Module):
     "What siamese models share: images go through the `encoder`, and `compare` takes two batches of embeddings"
@@ -140,7 +141,7 @@ class Siamese(nn.Module):
         "Embed a batch of images"
         if not (self.chunk and torch.is_grad_enabled() and len(x)>self.chunk): return self.encoder(x)
         cache = partial(checkpoint, self.encoder, use_reentrant=False, context_fn=lambda: (nullcontext(), _frozen_stats(self.encoder)))
-        return torch.cat([cache(o) for o in x.split(self.chunk)])
+        return torch.cat([cache(o) for o in x.tensor_split(-(-len(x)//self.chunk))])
 
     def embeddings(self,
         x1, # A pair, of images or of embeddings, or a batch of images
@@ -152,7 +153,7 @@ class Siamese(nn.Module):
         return self.encode(torch.cat([x1, x2])).split([len(x1), len(x2)])
 
     def forward(self, x1, x2=None):
-        if x2 is None and isinstance(x1, Tensor): return TensorEmbedding(self.encode(x1))
+        if x2 is None and isinstance(x1, Tensor): return self.encode(x1).as_subclass(TensorEmbedding)
         return self.compare(*self.embeddings(x1, x2))
 
 # %% ../nbs/01_model.ipynb #e02d312a
@@ -243,21 +244,25 @@ def compare_all(self:Siamese,
 def distance_matrix(
     x, # Embeddings, N × D
     y, # Embeddings, M × D
-    distance_metric=normalized_squared_euclidean_distance, # One of the four, or another function that broadcasts
+    distance_metric=normalized_squared_euclidean_distance, # Function of two batches of embeddings, as many of each
 ) -> Tensor: # Distances, N × M
     "The distance of every embedding in `x` from every one in `y`"
-    x,y = _wide(x),_wide(y)
-    half = {normalized_squared_euclidean_distance:1, cosine_distance:2}.get(distance_metric)
-    if half:
+    if distance_metric not in _metrics: return distance_metric(x.repeat_interleave(len(y), 0), y.repeat(len(x), 1)).view(len(x), len(y))
+    with torch.autocast(x.device.type, enabled=False):    # which would multiply in half precision
+        x,y = _wide(x),_wide(y)
+        if distance_metric in (euclidean_distance,squared_euclidean_distance):
+            d = torch.cdist(x, y, compute_mode='donot_use_mm_for_euclid_dist')
+            return d if distance_metric==euclidean_distance else d.square()
         x,y = (F.normalize(o, dim=-1, eps=1e-6) for o in (x, y))
-        return (x.square().sum(1)[:,None]+y.square().sum(1)-2*x@y.T).clamp(min=0)/half
-    if distance_metric not in (euclidean_distance,squared_euclidean_distance): return distance_metric(x[:,None], y)
-    d = torch.cdist(x, y, compute_mode='donot_use_mm_for_euclid_dist')
-    return d if distance_metric==euclidean_distance else d.square()
+        d = (x.square().sum(1)[:,None]+y.square().sum(1)-2*x@y.T).clamp(min=0)
+        return d/2 if distance_metric==cosine_distance else d
+
+_metrics = euclidean_distance, squared_euclidean_distance, normalized_squared_euclidean_distance, cosine_distance
 
 @patch
 def compare_all(self:DistanceSiamese, e):
     i,j = pair_indices(len(e), e.device)
+    if self.distance_metric not in _metrics: return DistanceSiamese.compare(self, e[i], e[j])
     e = e.flatten(1)
     return distance_matrix(e, e, self.distance_metric)[i,j]
 
@@ -265,11 +270,11 @@ def compare_all(self:DistanceSiamese, e):
 @contextmanager
 def _frozen_stats(model):
     "Keep the running statistics of batch normalisation as they are, for a while"
-    norms = {m:m.momentum for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
-    for m in norms: m.momentum = 0.
+    norms = {m:m.track_running_stats for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
+    for m in norms: m.track_running_stats = False
     try: yield
     finally:
-        for m,momentum in norms.items(): m.momentum = momentum
+        for m,track in norms.items(): m.track_running_stats = track
 
 # %% ../nbs/01_model.ipynb #28c83758
 @delegates(create_encoder)

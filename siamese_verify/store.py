@@ -43,10 +43,12 @@ class ImageStore:
         n_workers=defaults.cpus, # Threads that read
     ):
         self.files,self.resize = L(files).map(Path),Resize(size, method)
+        if not self.files: raise ValueError('there are no images to store')
         self.shape = len(self.files),3,*self.resize.size[::-1]
         if path is None and self.nbytes>max_gb*1e9: path = fastai_path('data')/'siamese_stores'
         self.path = None if path is None else Path(path)/self._name()
         print(self)
+        self.stamps = np.array([_stamp(f) for f in self.files])    # what the files were like when they were read
         self.read = self._fill(self._open(), n_workers)    # the numbers of the images that were not found in a file of the store
 
     @property
@@ -61,24 +63,29 @@ class ImageStore:
 # %% ../nbs/00a_store.ipynb #609ed236
 @patch
 def _name(self:ImageStore):
-    "Name of the files of this store: a digest of the transform and the files"
-    key = [self.resize.size, self.resize.method, self.resize.pad_mode, *(f.absolute().as_posix() for f in self.files)]
-    return hashlib.sha256('\n'.join(map(str, key)).encode()).hexdigest()[:16]
+    "Name of the file of this store: a digest of the transform and the files"
+    key = [1, self.resize.size, self.resize.method, self.resize.pad_mode, *(f.absolute().as_posix() for f in self.files)]
+    return hashlib.sha256('\n'.join(map(str, key)).encode()).hexdigest()[:16] + '.images'
 
 @patch
 def _open(self:ImageStore):
     "Set `data`, and return the stamps of the images that are in it: size and time of change, N × 2"
     if self.path is None:
         self.data = torch.empty(self.shape, dtype=torch.uint8)
-        return np.zeros((len(self),2), np.int64)
+        return np.zeros_like(self.stamps)
     self.path.parent.mkdir(parents=True, exist_ok=True)
-    self.map = _map(self.path.with_suffix('.images'), self.shape, np.uint8)
-    self.data = torch.from_numpy(self.map)
-    return _map(self.path.with_suffix('.stamps'), (len(self),2), np.int64)
+    size,new = self.nbytes+16*len(self),not self.path.exists()
+    write = new or os.access(self.path, os.W_OK)
+    if write:
+        with open(self.path, 'ab') as f: _reserve(f, size)
+    self.map = np.memmap(self.path, np.uint8, 'r+' if write else 'c', shape=(size,))
+    self.data = torch.from_numpy(self.map[:self.nbytes]).view(self.shape)
+    return self.map[self.nbytes:].view(np.int64).reshape(-1,2)
 
-def _map(fname, shape, dtype):
-    "The file `fname` as an array, new ones full of zeros"
-    return np.memmap(fname, dtype, 'r+' if fname.exists() else 'w+', shape=shape)
+def _reserve(f, size):
+    "Make a file at least `size` bytes long, or raise `OSError` where there is no room"
+    if hasattr(os, 'posix_fallocate'): os.posix_fallocate(f.fileno(), 0, size)
+    elif os.fstat(f.fileno()).st_size<size: f.truncate(size)
 
 def _stamp(f):
     "Size and time of change of file `f`"
@@ -89,13 +96,13 @@ def _stamp(f):
 @patch
 def _fill(self:ImageStore, stamps, n_workers, n=512):
     "Read the images whose stamp is not that of their file, `n` at a time, and return their numbers"
-    now = np.array(parallel(_stamp, self.files, threadpool=True, n_workers=n_workers, progress=False))
-    todo = np.flatnonzero((stamps!=now).any(1))
-    def _put(i): self.data[i] = _read(self.files[i], self.resize)
+    todo = np.flatnonzero((stamps!=self.stamps).any(1))
+    def _put(idx):
+        for i in idx: self.data[i] = _read(self.files[i], self.resize)
     for idx in (progress_bar if len(todo)*math.prod(self.shape[1:])>1e8 else noop)(np.split(todo, range(n, len(todo), n))):
-        parallel(_put, idx, threadpool=True, n_workers=n_workers, progress=False)
+        parallel(_put, np.array_split(idx, max(1, n_workers)), threadpool=True, n_workers=n_workers, progress=False)
         if self.path: self.map.flush()
-        stamps[idx] = now[idx]
+        stamps[idx] = self.stamps[idx]
     return todo
 
 # %% ../nbs/00a_store.ipynb #0d840a49

@@ -20,18 +20,27 @@ from .losses import *
 class SiameseLearner(Learner):
     "A `Learner` of pairs, which embeds each image once where it evaluates"
     def _do_epoch_validate(self, ds_idx=1, dl=None):
-        dl = _pairs(self.dls, ds_idx) if dl is None else dl
+        dl = _pairs(self.dls, self.dls[ds_idx] if dl is None else dl)
         if not any(getattr(cb, 'with_input', False) for cb in self.cbs): dl = embedded(self.model, dl)
         super()._do_epoch_validate(dl=dl)
 
+    def _do_epoch_train(self):
+        if isinstance(self.loss_func, AllPairsLoss): self.loss_func.compare_all = self.model.compare_all    # of the model as it is now
+        super()._do_epoch_train()
+
     @delegates(Learner.get_preds)
     def get_preds(self, ds_idx=1, dl=None, **kwargs):
-        if dl is None: dl = _pairs(self.dls, ds_idx).new(shuffle=False, drop_last=False)
+        dl = _pairs(self.dls, self.dls[ds_idx].new(shuffle=False, drop_last=False) if dl is None else dl)
         return super().get_preds(dl=dl, **kwargs)
 
-def _pairs(dls, k):
-    "The loader `k`; if that gives batches of classes, a loader of the training pairs"
-    return dls.pair_dl() if isinstance(dls[k], ImageDL) else dls[k]
+    @delegates(Learner.show_results)
+    def show_results(self, ds_idx=1, dl=None, shuffle=True, **kwargs):
+        dl = _pairs(self.dls, self.dls[ds_idx] if dl is None else dl)
+        super().show_results(dl=dl.new(shuffle=shuffle), **kwargs)
+
+def _pairs(dls, dl):
+    "The loader `dl`; if that gives batches of classes, a loader of the training pairs"
+    return dls.pair_dl() if isinstance(dl, ImageDL) else dl
 
 # %% ../nbs/04_training.ipynb #e4e1818c
 @delegates(Learner.__init__, but='dls,model,loss_func,splitter,metrics')
@@ -67,8 +76,8 @@ def siamese_learner(
     stats = getattr(encoder, 'stats', None)    # of pretrained weights
     if normalize: _normalize(dls, stats)
     loss_func = loss_func or (ContrastiveLoss() if kind=='distance' else PairCrossEntropy())
-    if isinstance(dls.train, ImageDL) and not isinstance(loss_func, BatchLoss): loss_func = AllPairsLoss(loss_func, model, hard=hard)
-    if isinstance(loss_func, MetricLoss): splitter = _metric_splitter(dls, kind, loss_func, splitter)
+    if isinstance(dls.train, ImageDL) and not isinstance(loss_func, BatchLoss): loss_func = AllPairsLoss(loss_func, hard=hard)
+    if isinstance(loss_func, MetricLoss): model.loss = _metric_loss(dls, kind, loss_func)
     metrics = ifnone(metrics, EER() if kind=='distance' else accuracy)
     learn = SiameseLearner(dls, model, loss_func, splitter=splitter, metrics=metrics, **kwargs)
     if ifnone(keep_stats, bool(stats)): learn.add_cb(KeepStats())
@@ -92,14 +101,11 @@ class KeepStats(Callback):
             if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
 # %% ../nbs/04_training.ipynb #37795748
-def _metric_splitter(dls, kind, loss, splitter):
-    "A splitter that adds the parameters of a `MetricLoss`, if it has any"
+def _metric_loss(dls, kind, loss):
+    "The loss in a `MetricLoss`, as a part of the model: so its parameters are trained, saved and loaded"
     if kind!='distance' or not isinstance(dls.train, ImageDL):
         raise ValueError('a MetricLoss trains embeddings on batches of classes: take kind="distance" and loaders of Pairs.class_dls')
-    own = params(loss.to(dls.device))
-    return partial(_split_loss, splitter, loss) if own else splitter
-
-def _split_loss(splitter, loss, model): return [*splitter(model), params(loss)]
+    return loss.loss.to(dls.device)
 
 # %% ../nbs/04_training.ipynb #7a921186
 @patch
@@ -112,9 +118,8 @@ def fit_threshold(self:SiameseLearner,
     if not isinstance(self.model, DistanceSiamese):
         raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or kind="distance"')
     self.model.to(self.dls.device)
-    if pairs is not None: train = self.dls.pair_dl(pairs)
-    else: train = _pairs(self.dls, 0)
-    train,*others = (self.model.distances(dl) for dl in (train, *self.dls.loaders[1:]))
+    train = _pairs(self.dls, self.dls.train) if pairs is None else self.dls.pair_dl(pairs)
+    train,*others = (self.model.distances(dl) for dl in (train, *self.dls.loaders[1:]) if len(dl.dataset))
     if isinstance(self.model, ThresholdSiamese): fit = self.model.fit_threshold(train, **kwargs)
     else:
         fit = fit_threshold(*train, **kwargs)
@@ -129,8 +134,9 @@ def eer(
     same, # P targets
 ) -> float: # 0 to 1
     "Equal error rate, of distances or of two logits"
-    return equal_error_rate(pred[:,0]-pred[:,1] if pred.ndim==2 else pred, same)
+    d = pred[:,0]-pred[:,1] if pred.ndim==2 else pred
+    return math.nan if d.isnan().any() else equal_error_rate(d, same)
 
 def EER() -> Metric:
     "The equal error rate as a metric, which needs no threshold"
-    return AccumMetric(eer, flatten=False)
+    return AccumMetric(eer, name='equal_error_rate', flatten=False)    # a name by which fastai knows that less is better

@@ -37,7 +37,7 @@ def test_bad_folder(make, message, tmp_path):
 
 def test_train_then_predict(tmp_path, capsys):
     truncated(tmp_path/'images')
-    kw = dict(arch='small', out=tmp_path/'model', size=32, epochs=1, factor=1, bs=8)
+    kw = dict(arch='small', out=tmp_path/'model', size=32, epochs=1, bs=8)
     with pytest.warns(UserWarning, match='b/3.jpg'): train(tmp_path/'images', skip=True, **kw)
     assert {'model.pkl','pairs.png','results.csv'} <= {f.name for f in (tmp_path/'model').iterdir()}
     with pytest.raises(FileExistsError, match='there is a model in'): train(tmp_path/'images', **kw)

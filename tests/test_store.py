@@ -24,15 +24,18 @@ store._read = slow
 store.ImageStore(sorted(Path(sys.argv[1]).glob('*.png')), 32, path=sys.argv[2])'''
     return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code, files[0].parent, path])
 
-def stamped(path): return sum((np.fromfile(f, np.int64).reshape(-1,2)!=0).any(1).sum() for f in path.glob('*.stamps'))
+def stamped(path, n):
+    "How many stamps are at the end of the file of the store"
+    data = [f.read_bytes()[-16*n:] for f in path.glob('*.images')]
+    return sum((np.frombuffer(o, np.int64).reshape(-1,2)!=0).any(1).sum() for o in data)
 
 def test_killed(tmp_path):
     files,stores = pictures(tmp_path, 2000),tmp_path/'stores'
     p = filler(files, stores)
-    while not stamped(stores): time.sleep(.01)
+    while not stamped(stores, 2000): time.sleep(.01)
     p.send_signal(signal.SIGKILL)
     p.wait()
-    done = stamped(stores)
+    done = stamped(stores, 2000)
     assert 0<done<2000
     store = ImageStore(files, 32, path=stores)
     assert len(store.read)==2000-done
@@ -53,3 +56,12 @@ def test_new_in_place(tmp_path):
     store = ImageStore(files, 32, path=tmp_path/'stores')
     assert store.read.tolist()==[1]
     assert store.data[1,0].min()==255
+
+def test_cut(tmp_path):
+    files,stores = pictures(tmp_path, 5),tmp_path/'stores'
+    whole = ImageStore(files, 32, path=stores)
+    data = whole.path.read_bytes()
+    whole.path.write_bytes(data[:-20])    # one stamp and a part of another
+    assert ImageStore(files, 32, path=stores).read.tolist()==[3,4]
+    whole.path.unlink()
+    assert len(ImageStore(files, 32, path=stores).read)==5
