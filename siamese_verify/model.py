@@ -270,11 +270,12 @@ def compare_all(self:DistanceSiamese, e):
 @contextmanager
 def _frozen_stats(model):
     "Keep the running statistics of batch normalisation as they are, for a while"
-    norms = {m:m.track_running_stats for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
-    for m in norms: m.track_running_stats = False
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    before = [(m.momentum, m.num_batches_tracked.clone()) for m in norms]
+    for m in norms: m.momentum = 0.
     try: yield
     finally:
-        for m,track in norms.items(): m.track_running_stats = track
+        for m,(momentum,n) in zip(norms, before): m.momentum,m.num_batches_tracked = momentum,n
 
 # %% ../nbs/01_model.ipynb #28c83758
 @delegates(create_encoder)
