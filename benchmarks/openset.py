@@ -43,7 +43,7 @@ def main(
     bs_all:int=64, # Images in a batch of all pairs
     lr_all:float=1e-2, # Learning rate for them
     bs_pairs:int=128, # Pairs in a batch of the pair loader
-    lr_pairs:float=1e-2, # Learning rate for it
+    lr_pairs:float=1.5e-2, # Learning rate for it
 ):
     "Measure both ways on one data set"
     settings = {'all pairs':(bs_all, lr_all), 'pair loader':(bs_pairs, lr_pairs)}

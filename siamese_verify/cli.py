@@ -25,8 +25,8 @@ def _learner(images, arch, size, bs, flip, seed, **kwargs):
     from siamese_verify.all import Pairs, aug_transforms, set_seed, siamese_learner
     set_seed(seed)
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
-    pairs = Pairs(images, 4, seed=seed)
-    dls = pairs.class_dls(bs=min(bs, len(images.splits[0])), store=images.store(size), after_batch=tfms)
+    pairs,bs = Pairs(images, 4, seed=seed),min(bs, len(images.splits[0]))
+    dls = pairs.class_dls(bs=bs, per_class=min(4, bs//2), store=images.store(size), after_batch=tfms)
     return siamese_learner(dls, _arch(arch), **kwargs)
 
 def _fit(learn, epochs, lr):
