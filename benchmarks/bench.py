@@ -99,7 +99,7 @@ def class_folders(path):
 
 class pairs_even(pairs):
     "Drawing the pairs of an epoch, one for each image, from classes of ten"
-    sizes = 10**4,10**5
+    sizes = 10**4,
     def labels(self, n): return np.arange(n)%(n//10)
 
 class threshold(Row):
@@ -291,6 +291,40 @@ class epoch(Row):
         learn.dls.train.__class__ = type('Same', (type(learn.dls.train),), dict(__iter__=lambda self: iter([batch]*45), __len__=lambda self: 45))
         return (lambda: fit(learn)), lambda _: {'pairs an image':127/2}
 
+class batch(Row):
+    "A training step on B images of 32 pixels that are in memory, forward and backward, small encoder"
+    sizes,quick,unit = (32,64,128,256,512),(16,),'ms'
+    def label(self, n): return f'{n} images'
+
+    @ours
+    def all_pairs(n):
+        from siamese_verify.all import AllPairsLoss, ContrastiveLoss
+        model,x,y = step(n)
+        loss = AllPairsLoss(ContrastiveLoss(), model, hard=3)
+        return lambda: loss(model(x), y).backward(), lambda _: dict(pairs=n*(n-1)//2)
+
+    @way('pairs of images')
+    def pair_loader(n):
+        from siamese_verify.all import ContrastiveLoss
+        model,x,y = step(n)
+        a,b = x.chunk(2)
+        loss,same = ContrastiveLoss(),y[:n//2]==y[n//2:]
+        return lambda: loss(model(a, b), same).backward(), lambda _: dict(pairs=n//2)
+
+    @peer('pytorch-metric-learning')
+    def metric_learning(n):
+        from pytorch_metric_learning import distances, losses
+        model,x,y = step(n)
+        loss = losses.ContrastiveLoss(pos_margin=0, neg_margin=1, distance=distances.LpDistance(power=2))
+        return lambda: loss(model.encode(x), y).backward(), lambda _: dict(pairs=n*(n-1)//2)
+
+def step(n):
+    "A model, and a batch of `n` random images of `n/4` classes"
+    import torch
+    from siamese_verify.all import DistanceSiamese, small_encoder
+    torch.manual_seed(42)
+    return DistanceSiamese(small_encoder()),torch.rand(n, 3, 32, 32),torch.arange(n)//4
+
 def learner(dls, **kwargs):
     "A learner of embedded characters, with the loaders that `dls` makes of pairs and a store"
     from siamese_verify.all import Glyphs, Pairs, ProgressCallback, set_seed, siamese_learner, small_encoder
@@ -315,6 +349,7 @@ def fresh(module):
 
 class imports(Row):
     "Importing a package in a fresh process"
+    reps = 5
     def label(self, n): return 'python -c "import …"'
     all = way('siamese_verify.all')(fresh('siamese_verify.all'))
     light = way('siamese_verify')(fresh('siamese_verify'))
@@ -330,7 +365,7 @@ def main(
     *names:str, # Rows; all, if none is named
     sizes:str=None, # Sizes instead of the rows' own, such as 1e4,1e5
     reps:int=7, # Rounds in which the ways take turns
-    seconds:float=120, # A case that has three rounds begins no other one after so many seconds
+    seconds:float=60, # A case that has three rounds begins no other one after so many seconds
     threads:int=None, # Threads of each process, where the row does not say; as many as PyTorch takes
     quick:bool=False, # Small sizes and two rounds, to see that all of it runs
     out:Path=root/'benchmarks'/'results'/'bench.json', # Results: the rows measured now replace older ones

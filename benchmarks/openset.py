@@ -1,7 +1,7 @@
 """What training costs until unseen classes are told apart: all pairs of a batch, and a loader of pairs.
 
     python benchmarks/openset.py glyphs
-    python benchmarks/openset.py omniglot FOLDER_OF_ALPHABETS
+    python benchmarks/openset.py omniglot --path FOLDER_OF_ALPHABETS
 
 Each way trains from scratch with several budgets, a whole one-cycle schedule for each. Writes a row for each way, budget and
 seed to benchmarks/results/openset.csv, which the page *Speed, measured* shows. Ways take turns.
@@ -13,7 +13,7 @@ from protocol import alphabets, keep, machine
 from siamese_verify.all import *
 
 results = Path(__file__).resolve().parent/'results'/'openset.csv'
-budgets = {'all pairs':(1,2,3,4,6,8), 'pair loader':(1,2,4,8)}      # epochs of an image once; epochs of a pair for each image
+budgets = {'all pairs':(1,2,3,4,6,8), 'pair loader':(2,4,8,12)}      # epochs of an image once; epochs of a pair for each image
 
 def measure(data, images, store, way, epochs, seed, bs, lr):
     "Train once, and return what it took and what came out"

@@ -20,7 +20,7 @@ from .model import *
 from .model import _metrics
 from .embedding import *
 from .threshold import *
-from .threshold import _best, _objective, _too_few
+from .threshold import _best, _objective, _rates, _too_few
 from .training import *
 
 # %% ../nbs/05_evaluation.ipynb #8bb3f800
@@ -130,16 +130,11 @@ class PairCounts:
         lo = F.pad(used[:-1]+1, (1,0))    # from each `lo` to `used` there are edges that separate nothing
         best = _best(score, fm[lo], self.n_same-matched[lo], self.n_same, self.n_not_same, self.edges[used]-self.edges[lo])
         k = int(lo[best]+used[best])//2
-        return _fit(self.edges[k].item(), name, int(fm[k]), self.n_same-int(matched[k]), self.n_same, self.n_not_same, warning)
+        return _rates(self.edges[k].item(), name, int(fm[k]), self.n_same-int(matched[k]), self.n_same, self.n_not_same, warning)
 
     def __repr__(self): return f'{self.n_same+self.n_not_same:,} pairs, {self.n_same:,} of them same, in {len(self.same):,} bins of {self.resolution:.2g}'
 
 # %% ../nbs/05_evaluation.ipynb #3f00902c
-def _fit(threshold, objective, fm, fnm, n_same, n_not_same, warning=''):
-    "A `ThresholdFit` from the numbers of false matches and false non-matches"
-    rate = lambda k,n: k/n if n else math.nan
-    return ThresholdFit(threshold, objective, 1-(fm+fnm)/(n_same+n_not_same), rate(fm, n_not_same), rate(fnm, n_same), n_same, n_not_same, warning)
-
 def _farthest(e, distance_metric, n):
     "A distance that no pair of embeddings exceeds"
     bounded = {normalized_squared_euclidean_distance:4., cosine_distance:2.}
@@ -179,5 +174,5 @@ def count_pairs(
         below += torch.bincount(torch.bucketize(d, t, right=True)*2+same, minlength=len(below))
     (not_same,same),(fm,m) = counts.view(-1,2).T,below.view(-1,2).T.cumsum(1)
     n_same,n_not_same = int(same.sum()),int(not_same.sum())
-    exact = {t:_fit(t, 'given', a, n_same-b, n_same, n_not_same) for t,a,b in zip(sorted(thresholds), fm.tolist(), m.tolist())}
+    exact = {t:_rates(t, 'given', a, n_same-b, n_same, n_not_same) for t,a,b in zip(sorted(thresholds), fm.tolist(), m.tolist())}
     return PairCounts(torch.linspace(0, top, bins+1, dtype=torch.double).to(e), same, not_same, [exact[t] for t in thresholds])

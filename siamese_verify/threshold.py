@@ -55,14 +55,18 @@ def error_rates(
     d,same = _check(d, same)
     n,n_same = len(d),int(same.sum())
     fm,fnm = int((~same & (d<threshold)).sum()),int((same & ~(d<threshold)).sum())
+    return _rates(threshold, objective, fm, fnm, n_same, n-n_same)
+
+def _rates(threshold, objective, fm, fnm, n_same, n_not_same, warning=''):
+    "A `ThresholdFit` from the numbers of false matches and false non-matches"
     rate = lambda k,n: k/n if n else math.nan
-    return ThresholdFit(float(threshold), objective, 1-(fm+fnm)/n, rate(fm, n-n_same), rate(fnm, n_same), n_same, n-n_same)
+    return ThresholdFit(float(threshold), objective, 1-(fm+fnm)/(n_same+n_not_same), rate(fm, n_not_same), rate(fnm, n_same), n_same, n_not_same, warning)
 
 def _check(d, same):
     "Distances and Boolean targets as flat tensors, on the device of the distances"
     d,same = (o if isinstance(o, Tensor) else torch.from_numpy(np.array(o)) for o in (d, same))
     d,same = (o.detach().as_subclass(Tensor).flatten() for o in (d, same))
-    if len(other := same[(same!=0) & (same!=1)]): raise ValueError(f'targets are True or False, 1 or 0, not {other[0].item()}')
+    if same.dtype!=torch.bool and len(other := same[(same!=0) & (same!=1)]): raise ValueError(f'targets are True or False, 1 or 0, not {other[0].item()}')
     same = same.bool().to(d.device)
     if len(d)!=len(same): raise ValueError(f'{len(d)} distances, but {len(same)} targets')
     if not len(d): raise ValueError('there are no pairs')
@@ -88,9 +92,8 @@ def fit_threshold(
     matched = F.pad(same[order].cumsum(0), (1,0))[k]
     best = _best(score, k-matched, n_same-matched, n_same, n_not, gap)
     if best is None: raise ValueError(f'{name} cannot be reached: too many distances of same pairs are infinite')
-    res = error_rates(d, same[order], _between(d, int(k[best])), name)
-    res.warning = warning
-    return res
+    k,matched = int(k[best]),int(matched[best])
+    return _rates(_between(d, k), name, k-matched, n_same-matched, n_same, n_not, warning)
 
 # %% ../nbs/02_threshold.ipynb #0feed6ea
 _never = -2**62    # the score of a threshold that is not allowed
