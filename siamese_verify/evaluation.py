@@ -82,7 +82,7 @@ def embed(self:SiameseLearner,
     if not files: raise ValueError('there are no images')
     if store is not None and store.files!=files.map(Path): raise ValueError('the store holds other images: make it with images.store(size)')
     items = _ImageItems(files, np.arange(len(files)), store=store)
-    dl,encoder = _image_dl(self.dls.valid, items, [[_OpenFirst]], bs=2*self.dls.valid.bs),self.model.encoder
+    dl,encoder = _image_dl(self.dls.valid, items, [[_OpenFirst]], bs=4*self.dls.valid.bs),self.model.encoder
     encoder.to(self.dls.device)
     if path is None: return embed(encoder, dl)
     fname = Path(path)/f'{_digest(encoder, dl, store)}.pt'
