@@ -15,10 +15,9 @@ results = Path(__file__).resolve().parent/'results'/'protocol.csv'
 
 def rates(learn, k):
     "Accuracy of the answers on split `k`, and the error rates that its own error curve gives"
-    p,y,answers = learn.get_preds(ds_idx=k, act=noop, with_decoded=True)
-    d = p[:,0]-p[:,1] if p.ndim==2 else p
+    d,y = learn.scores(k)
     fit = fit_threshold(d, y, fmr=.01)
-    return dict(accuracy=(answers==y).float().mean().item(), eer=equal_error_rate(d, y),
+    return dict(accuracy=error_rates(d, y, 0).accuracy, eer=equal_error_rate(d, y),
                 fnmr_at_fmr1=math.nan if fit.warning else fit.fnmr, n_same=fit.n_same, n_not_same=fit.n_not_same)
 
 def record(learn, **facts):

@@ -34,6 +34,7 @@ def class_order(
 class TensorClass(TensorCategory):
     "The classes of a batch of images, of which each two make a pair"
 
+# %% ../nbs/00b_batches.ipynb #8d5c36f9
 class _OpenFirst(ItemTransform):
     "The image of an item `[file, class]`"
     _retain,input_types = False,(tuple,list,L)
@@ -46,6 +47,7 @@ class _Class(ItemTransform):
     def encodes(self, o): return TensorClass(o[1])
     def decodes(self, o): return Category(self.vocab[o])
 
+# %% ../nbs/00b_batches.ipynb #8854e3bb
 class _ImageItems:
     "Images as items `[file, class]`, made when they are asked for"
     def __init__(self, files, idx, y=None, store=None): store_attr()
@@ -93,6 +95,7 @@ def _image_dl(dl, items, tfms, **kwargs):
     return ImageDL(Datasets(tls=[TfmdLists(items, t, split_idx=k) for t in tfms], n_inp=1), after_item=dl.after_item.fs,
                    after_batch=_without_pairs(dl.after_batch.fs), num_workers=n, pin_memory=dl.pin_memory, device=dl.device, do_setup=False, **kwargs)
 
+# %% ../nbs/00b_batches.ipynb #12acaa0f
 @patch
 @delegates(Pairs.dls, but='bs')
 def class_dls(self:Pairs,

@@ -37,16 +37,6 @@ def _fit(learn, epochs, lr):
     return round(time.time()-start)
 
 # %% ../nbs/07_cli.ipynb #84760105
-def _pairs_picture(learn, n=16):
-    "Draw some validation pairs with their answers"
-    from siamese_verify.all import ImagePair, get_grid, pair_vocab
-    d,y = learn.scores()
-    idx = range(min(n, len(y)))
-    for ax,i in zip(get_grid(len(idx), ncols=4, figsize=(10, 1.7*-(-len(idx)//4))), idx):
-        *pair,same = learn.dls.valid.dataset.items[i]
-        ImagePair.create(pair).show(ctx=ax)
-        ax.set_title(pair_vocab[int(d[i]<0)], color='green' if (d[i]<0)==y[i] else 'red')
-
 def _save_picture(fname):
     from siamese_verify.all import plt
     plt.savefig(fname, bbox_inches='tight')
@@ -63,7 +53,7 @@ def _write(learn, out, table):
     learn.export('.model.pkl')
     os.replace(out/'.model.pkl', out/'model.pkl')
     table.to_csv(out/'results.csv')
-    _pairs_picture(learn)
+    learn.show_results(max_n=16, ncols=4, shuffle=False)
     _save_picture(out/'pairs.png')
     if len(learn.top_errors(n=16)): _save_picture(out/'mistakes.png')
     if hasattr(learn.model, 'threshold'):

@@ -25,6 +25,7 @@ def image_dl(self:PairDL,
     idx = np.unique(items.table[:,:2]) if idx is None else np.asarray(idx)
     return _image_dl(self, _ImageItems(items.files, idx, store=items.store), [[_OpenFirst]], bs=2*self.bs)
 
+# %% ../nbs/01a_embedding.ipynb #1369da7f
 @torch.no_grad()
 def embed(
     encoder:nn.Module, # Images to embeddings
@@ -56,6 +57,7 @@ class EmbeddedDL:
         k,same = (torch.from_numpy(o).to(e.device) for o in (k.reshape(-1,2).T, table[:,2]))
         for (i,j),y in zip(k.split(self.bs, 1), same.split(self.bs)): yield EmbeddingPair(e[i], e[j]),TensorCategory(y)
 
+# %% ../nbs/01a_embedding.ipynb #2c77d71b
 def embedded(
     model, # A `Siamese` model
     dl, # A loader of pairs

@@ -36,6 +36,7 @@ def scores(self:SiameseLearner,
     if p.ndim==1 and not hasattr(self.loss_func, 'threshold'): raise ValueError('there is no threshold: take ContrastiveLoss, or kind="threshold"')
     return (p[:,0]-p[:,1] if p.ndim==2 else p-self.loss_func.threshold),y.bool()
 
+# %% ../nbs/05_evaluation.ipynb #1b4e9e02
 @patch
 def report(self:SiameseLearner,
     fmr=.01, # False match rate at which the FNMR is told, from 0 to 1
@@ -93,6 +94,7 @@ def embed(self:SiameseLearner,
     os.replace(tmp, fname)
     return e
 
+# %% ../nbs/05_evaluation.ipynb #3347dd0c
 def _digest(encoder, dl, store, n=16):
     "A name for the embeddings of some files: a digest of the weights, the files as they were read, and the first embeddings"
     files = dl.dataset.items.files.map(Path)
@@ -141,6 +143,7 @@ def _farthest(e, distance_metric, n):
     if distance_metric in bounded: return bounded[distance_metric]
     return max(distance_matrix(o, e, distance_metric).max().item() for o in e.split(n)) or 1.
 
+# %% ../nbs/05_evaluation.ipynb #47152515
 def _embeddings(e, y):
     "Embeddings as a matrix of at least single precision, and their labels as numbers"
     e = torch.as_tensor(e).flatten(1)

@@ -112,6 +112,7 @@ class MetricLoss(BatchLoss):
         e = e.flatten(1)
         return self.loss(e, y, self.miner(e, y)) if self.miner else self.loss(e, y)
 
+# %% ../nbs/03_losses.ipynb #5af97849
 def _metric_learning(kind, o, **kwargs):
     "The loss or miner `o`, made if it is a name"
     if isinstance(o, type): raise TypeError(f'give a {o.__name__}(...), or its name, not the class')
