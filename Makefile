@@ -24,7 +24,7 @@ export: $(ENV)  ## write siamese_verify/ from the notebooks
 clean-nbs: $(ENV)  ## drop execution counts and other noise from the notebooks
 	$(VENV)/bin/nbdev-clean
 
-docs: $(ENV)  ## build the site in _docs and README.md, and check both
+docs: $(ENV)  ## build the site in _docs, README.md and CHANGELOG.md, and check them
 	$(PY) tools/docs.py
 	$(PY) tools/check_docs.py
 

@@ -1,10 +1,10 @@
-"Checks the site in _docs and README.md: links, anchors, pictures and their texts, requests to other hosts, what did not render."
+"Checks the site in _docs, README.md and CHANGELOG.md: links, anchors, pictures and their texts, requests to other hosts, what did not render."
 import re, sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from docs import cfg, readme, root, site
+from docs import cfg, for_github, on_github, root, site
 from fastcore.nbio import read_nb
 
 class Page(HTMLParser):
@@ -48,9 +48,11 @@ def problems():
     for nb in cfg.nbs_path.rglob('[!.]*.ipynb'):
         rest = re.sub(r'(?m)^(# .*|> .*|- \S.*:.*)$', '', read_nb(nb).cells[0].source)
         if rest.strip(): yield f'{nb.relative_to(root)}: text in the title cell is not shown; begin it in the next cell'
-    if (root/'README.md').read_text(encoding='utf-8') != readme(): yield 'README.md: differs from nbs/index.ipynb; run make docs'
-    for link in re.findall(r'(?:\]\(|src=")(?!\w+:|#)([^)"\s]+)', readme()):
-        if not (root/link).exists(): yield f'README.md: dead link {link}'
+    for name, page in on_github.items():
+        text = for_github(page)
+        if (root/name).read_text(encoding='utf-8') != text: yield f'{name}: differs from nbs/{page}.ipynb; run make docs'
+        for link in re.findall(r'(?:\]\(|src=")(?!\w+:|#)([^)"\s]+)', text):
+            if not (root/link).exists(): yield f'{name}: dead link {link}'
 
 if __name__ == '__main__':
     found = list(problems())

@@ -1,4 +1,4 @@
-"Builds the site in _docs and README.md from nbs/, without Quarto. tools/check_docs.py checks the result."
+"Builds the site in _docs, README.md and CHANGELOG.md from nbs/, without Quarto. tools/check_docs.py checks the result."
 import re, shutil
 from html import unescape
 
@@ -86,9 +86,11 @@ def finish():
         md.rename(md.with_name(md.name.replace('.llms.md', '.html.md')))
     edit(site/'llms.txt', (r'\.llms\.md', '.html.md'))
 
-def readme():
-    "The text of README.md: the index page with links to the site and pictures from the repository"
-    text = (site/'index.html.md').read_text(encoding='utf-8')
+on_github = {'README.md':'index', 'CHANGELOG.md':'changelog'}
+
+def for_github(page):
+    "The text of a page with links to the site and pictures from the repository"
+    text = (site/f'{page}.html.md').read_text(encoding='utf-8')
     text = re.sub(r'(?<=\]\()(?!\w+:|#)([^)\s]+?\.html)(\.md)?', rf'{url}/\1', text)
     return re.sub(r'(!\[[^]]*\]\(|<img[^>]* src=")(?!\w+:|index_files/)', r'\1nbs/', text)
 
@@ -98,7 +100,7 @@ if __name__ == '__main__':
     shutil.rmtree(site, ignore_errors=True)
     shutil.move(pages/site.name, site)
     finish()
-    (root/'README.md').write_text(readme(), encoding='utf-8')
+    for name,page in on_github.items(): (root/name).write_text(for_github(page), encoding='utf-8')
     shutil.rmtree(root/'index_files', ignore_errors=True)
-    if 'index_files/' in readme(): shutil.copytree(site/'index_files', root/'index_files')
-    print(f'{len(list(site.rglob("*.html")))} pages in {site.name}, and README.md')
+    if (site/'index_files').exists(): shutil.copytree(site/'index_files', root/'index_files')
+    print(f'{len(list(site.rglob("*.html")))} pages in {site.name}, README.md and CHANGELOG.md')
