@@ -20,6 +20,11 @@ def _arch(name):
     from torchvision import models
     return {'small':small_encoder, 'efficientnet_lite0':efficientnet_lite0}.get(name) or (models.get_model_builder(name) if name in models.list_models() else name)
 
+def _by_class(images, seed):
+    "Splits: training, unseen classes, other images of seen ones and, of 20 classes or more, some for the threshold alone"
+    from siamese_verify.all import ClassSplitter
+    return ClassSplitter(seen_pct=.2, fit_pct=.2 if len(images.vocab)>=20 else 0, seed=seed)(images)
+
 def _learner(images, arch, size, bs, flip, seed, **kwargs):
     "A learner of all pairs of batches of `images`, which are read once, with the usual augmentation"
     from siamese_verify.all import Pairs, aug_transforms, set_seed, siamese_learner
@@ -29,11 +34,11 @@ def _learner(images, arch, size, bs, flip, seed, **kwargs):
     dls = pairs.class_dls(bs=bs, per_class=min(4, bs//2), store=images.store(size), after_batch=tfms)
     return siamese_learner(dls, _arch(arch), **kwargs)
 
-def _fit(learn, epochs, lr):
-    "Train, then fit the threshold if there is one: the seconds of both"
+def _fit(learn, epochs, lr, ds_idx):
+    "Train, then fit the threshold, if there is one, on split `ds_idx`: the seconds of both"
     start = time.time()
     learn.fit_one_cycle(epochs, lr)
-    if type(learn.model).__name__!='SiameseModel': learn.fit_threshold()
+    if type(learn.model).__name__!='SiameseModel': print(learn.fit_threshold(ds_idx=ds_idx))
     return round(time.time()-start)
 
 # %% ../nbs/07_cli.ipynb #84760105
@@ -70,13 +75,13 @@ def demo(
     "Train on letters and digits of many scripts, and see how the model does on letters that it has never seen"
     from siamese_verify.all import ClassSplitter, Glyphs, pd
     _make(out)
-    images = Glyphs(ClassSplitter(seen_pct=.1, seed=seed), size=32)
+    images = Glyphs(ClassSplitter(seen_pct=.1, fit_pct=.2, seed=seed), size=32)
     print(images)
     rows = {}
     for kind in 'head','distance','threshold':
         learn = _learner(images, 'small', 32, 64, False, seed, kind=kind, lin_ftrs=[256], ps=.1)
         print(f'\n{kind}: {epochs} epochs')
-        seconds = _fit(learn, epochs, 1e-2)
+        seconds = _fit(learn, epochs, 1e-2, -1)
         report = learn.report()
         rows[kind] = {'accuracy seen':report.accuracy.iloc[1], **{f'{k} unseen':report[k].iloc[0] for k in ('accuracy','EER','FNMR at 1% FMR')},
                       'seconds':seconds, 'images through the encoder':epochs*len(learn.dls.train)*learn.dls.train.bs}
@@ -101,10 +106,10 @@ def train(
     seed:int=42, # Seed of the split, the pairs and the model
 ):
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
-    from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter, ifnone, np, pd
+    from siamese_verify.all import LabeledImages, RandomSplitter, ifnone, np, partial
     if (Path(out)/'model.pkl').exists(): raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
     if min(size, epochs)<1 or bs<4: raise ValueError('--size and --epochs are 1 or more, --bs is 4 or more')
-    splitters = dict(classes=ClassSplitter(seen_pct=.2, seed=seed), images=RandomSplitter(seed=seed))
+    splitters = dict(classes=partial(_by_class, seed=seed), images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
     own = (Path(path)/'train').is_dir() and (Path(path)/'valid').is_dir()
     if pattern: images = LabeledImages.from_name_re(path, pattern, splitters[valid])
@@ -114,12 +119,13 @@ def train(
     _make(out)
     scratch = scratch or arch=='small'
     learn = _learner(images, arch, size, bs, flip, seed, kind=kind, pretrained=not scratch, chunk=chunk)
-    if scratch: _fit(learn, epochs, ifnone(lr, 1e-2))
+    ds_idx = -1 if len(images.splits)==4 else 0
+    if scratch: _fit(learn, epochs, ifnone(lr, 1e-2), ds_idx)
     elif kind=='head': learn.fine_tune(epochs, 20*ifnone(lr, 1e-4))
     else:
-        if kind=='threshold': learn.fit_threshold()                   # pretrained distances are worth a threshold to start with,
-        _fit(learn, epochs, slice(lr or 1e-4, 100*(lr or 1e-4)))      # and it may learn faster than the encoder
-    report = learn.report()
+        if kind=='threshold': print(learn.fit_threshold(ds_idx=ds_idx))          # pretrained distances are worth a threshold to start with,
+        _fit(learn, epochs, slice(lr or 1e-4, 100*(lr or 1e-4)), ds_idx)         # and it may learn faster than the encoder
+    report = learn.report()[:2]    # not of the classes that the threshold was fitted on
     def _name(k):
         seen = np.isin(images.y[images.splits[k]], images.y[images.splits[0]])
         return 'seen classes' if seen.all() else 'some seen classes' if seen.any() else 'unseen classes'

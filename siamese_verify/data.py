@@ -94,22 +94,24 @@ def _splits(images, valid):
 def ClassSplitter(
     valid_pct=.2, # Share of the classes that validate; at least 2 classes do
     seen_pct=0., # Share of every training class, at least 2 images, that makes a third split
-    seed=42, # Seed of both choices
+    fit_pct=0., # Share of the classes, at least 2, that makes the last split: to fit thresholds on
+    seed=42, # Seed of all choices
 ):
     "Split by class, so that no validation class is seen in training"
     def _inner(images):
         if getattr(images, 'y', None) is None: raise ValueError('ClassSplitter needs labels: pass valid=RandomSplitter()')
         rng,n = np.random.default_rng(seed),len(images.vocab)
-        n_valid = max(2, round(valid_pct*n))
-        if n < n_valid+2:
-            raise ValueError(f'a split by class needs 2 classes for training besides {n_valid} for validation, and here are {n} ({_names(images.vocab)}): '
-                             'add classes, or split by image, with RandomSplitter, to measure seen classes only')
-        unseen = np.isin(images.y, rng.permutation(n)[:n_valid])
-        train = rng.permutation(np.flatnonzero(~unseen))
+        n_valid,n_fit = max(2, round(valid_pct*n)),max(2, round(fit_pct*n)) if fit_pct else 0
+        if n < n_valid+n_fit+2:
+            raise ValueError(f'a split by class needs 2 classes for training besides {n_valid} for validation{f" and {n_fit} for thresholds" if n_fit else ""}, '
+                             f'and here are {n} ({_names(images.vocab)}): add classes, or split by image, with RandomSplitter, to measure seen classes only')
+        valid,fit,train = np.split(rng.permutation(n), [n_valid,n_valid+n_fit])
+        train = rng.permutation(np.flatnonzero(np.isin(images.y, train)))
         rank,size = _rank(images.y[train])
         n_seen = np.maximum(2, np.round(seen_pct*size)) if seen_pct else 0
         seen = (rank < n_seen) & (size >= n_seen+2)
-        return [np.sort(train[~seen]), np.flatnonzero(unseen)] + ([np.sort(train[seen])] if seen_pct else [])
+        valid,fit = (np.flatnonzero(np.isin(images.y, c)) for c in (valid, fit))
+        return [np.sort(train[~seen]), valid] + [np.sort(train[seen])]*bool(seen_pct) + [fit]*bool(n_fit)
     return _inner
 
 # %% ../nbs/00_data.ipynb #3f517173

@@ -10,6 +10,7 @@ __all__ = ['SiameseLearner', 'siamese_learner', 'KeepStats', 'eer', 'EER']
 # %% ../nbs/04_training.ipynb #52f2b54f
 from fastai.vision.all import *
 from .data import *
+from .data import _split_name
 from .batches import *
 from .model import *
 from .embedding import *
@@ -111,21 +112,26 @@ def _metric_loss(dls, kind, loss):
 @patch
 @delegates(fit_threshold, but='d,same')
 def fit_threshold(self:SiameseLearner,
-    pairs=None, # `Pairs` to fit it on, transformed as those of the learner, instead of its training pairs
+    pairs=None, # `Pairs` to fit it on, transformed as those of the learner, instead of its own
+    ds_idx=0, # Number of the split whose pairs to fit it on
     **kwargs
-) -> ThresholdFit: # With a report for each other split
-    "Fit the threshold on the training pairs, use it from now on, and report on the other splits"
+) -> ThresholdFit: # With a report for each split that was neither trained nor fitted on
+    "Fit the threshold on the pairs of a split, use it from now on, and report on the others"
     if not isinstance(self.model, DistanceSiamese):
         raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or kind="distance"')
     self.model.to(self.dls.device)
-    train = _pairs(self.dls, self.dls.train) if pairs is None else self.dls.pair_dl(pairs)
-    train,*others = (self.model.distances(dl) for dl in (train, *self.dls.loaders[1:]) if len(dl.dataset))
-    if isinstance(self.model, ThresholdSiamese): fit = self.model.fit_threshold(train, **kwargs)
+    loaders = {_split_name(k):dl for k,dl in enumerate(self.dls.loaders)}
+    if not -len(loaders)<=ds_idx<len(loaders): raise ValueError(f'there is no split {ds_idx}, only {", ".join(loaders)}')
+    name = [*loaders][ds_idx] if pairs is None else 'given'
+    dl = _pairs(self.dls, loaders[name]) if pairs is None else self.dls.pair_dl(pairs)
+    others = {k:o for k,o in loaders.items() if k not in ('train',name) and len(o.dataset)}
+    d,*ds = (self.model.distances(o) for o in (dl, *others.values()))
+    if isinstance(self.model, ThresholdSiamese): fit = self.model.fit_threshold(d, **kwargs)
     else:
-        fit = fit_threshold(*train, **kwargs)
+        fit = fit_threshold(*d, **kwargs)
         self.loss_func.threshold = fit.threshold
-    fit.pairs,fit.reports = 'train',[error_rates(*o, fit.threshold, fit.objective) for o in others]
-    for k,o in enumerate(fit.reports): o.pairs = f'split {k+1}' if k else 'valid'
+    fit.pairs,fit.reports = name,[error_rates(*o, fit.threshold, fit.objective) for o in ds]
+    for o,k in zip(fit.reports, others): o.pairs = k
     return fit
 
 # %% ../nbs/04_training.ipynb #b701e7ec
