@@ -21,8 +21,11 @@ def rates(learn, k):
                 fnmr_at_fmr1=math.nan if fit.warning else fit.fnmr, n_same=fit.n_same, n_not_same=fit.n_not_same)
 
 def record(learn, **facts):
-    "A row for each split that was not trained on, in place of older ones"
+    "A row for unseen and one for seen classes, in place of older ones; a threshold is fitted on training pairs, then on classes of its own"
     rows = [dict(facts, split=name, **rates(learn, k), machine=machine()) for k,name in ((1,'unseen'),(2,'seen'))]
+    if isinstance(learn.model, DistanceSiamese):
+        fit = learn.fit_threshold(ds_idx=3)
+        for row,o in zip(rows, fit.reports): row['accuracy_own'] = o.accuracy
     print(pd.DataFrame(rows).to_string(index=False), flush=True)
     keep(results, rows, ['data','way','seed','split'])
 
@@ -43,8 +46,8 @@ def train(learn, epochs, lr):
 
 def pets(path, seed, epochs):
     "A pretrained encoder: its threshold alone; trained with cross entropy; trained with the contrastive loss"
-    images = LabeledImages.from_name_re(path, r'^(.*)_\d+.jpg$', ClassSplitter(.25, seen_pct=.3, seed=seed))
-    pairs,store = Pairs(images, (2,9,2), seed=seed),images.store(160)
+    images = LabeledImages.from_name_re(path, r'^(.*)_\d+.jpg$', ClassSplitter(.25, seen_pct=.3, fit_pct=.2, seed=seed))
+    pairs,store = Pairs(images, (2,9,2,9), seed=seed),images.store(160)
     for kind,way,lr in ('threshold','cross entropy',slice(1e-4,1e-2)),('distance','contrastive',1e-4):
         set_seed(seed)
         dls = pairs.dls(store=store, after_batch=aug_transforms(), bs=16)
@@ -57,17 +60,18 @@ def pets(path, seed, epochs):
         record(learn, **facts, way=way, epochs=epochs, images=n)
 
 def alphabets(images, n, n_seen, rng):
-    "Splits: training, the characters of `n` alphabets, and `n_seen` images of each character of the others"
+    "Splits: training, the characters of `n` alphabets, `n_seen` images of each training character, and the characters of one more alphabet"
     alphabet = np.array([images.vocab[c].split('/')[0] for c in images.y])
-    unseen = np.isin(alphabet, rng.permutation(np.unique(alphabet))[:n])
-    order = rng.permutation(np.flatnonzero(~unseen))
+    names = rng.permutation(np.unique(alphabet))
+    unseen,fit = np.isin(alphabet, names[:n]),alphabet==names[n]
+    order = rng.permutation(np.flatnonzero(~(unseen|fit)))
     seen = pd.Series(images.y[order]).groupby(images.y[order]).cumcount().to_numpy() < n_seen
-    return np.sort(order[~seen]), np.flatnonzero(unseen), np.sort(order[seen])
+    return np.sort(order[~seen]), np.flatnonzero(unseen), np.sort(order[seen]), np.flatnonzero(fit)
 
 def omniglot(path, seed, epochs):
     "A small encoder from scratch, with a head, a threshold and the contrastive loss"
     images = LabeledImages.from_folder(path, partial(alphabets, n=2, n_seen=4, rng=np.random.default_rng(seed)))
-    pairs,store = Pairs(images, (4,4,2), seed=seed),images.store(32, method='squish')
+    pairs,store = Pairs(images, (4,4,2,4), seed=seed),images.store(32, method='squish')
     for kind,way in dict(head='cross entropy, head', threshold='cross entropy, threshold', distance='contrastive').items():
         set_seed(seed)
         dls = pairs.dls(bs=128, store=store, after_batch=aug_transforms(do_flip=False, max_lighting=0, pad_mode='border'))

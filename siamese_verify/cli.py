@@ -75,7 +75,7 @@ def demo(
     "Train on letters and digits of many scripts, and see how the model does on letters that it has never seen"
     from siamese_verify.all import ClassSplitter, Glyphs, pd
     _make(out)
-    images = Glyphs(ClassSplitter(seen_pct=.1, fit_pct=.2, seed=seed), size=32)
+    images = Glyphs(ClassSplitter(seen_pct=.1, fit_pct=.1, seed=seed), size=32)
     print(images)
     rows = {}
     for kind in 'head','distance','threshold':

@@ -37,7 +37,8 @@ class ThresholdFit:
     def __repr__(self): return '\n'.join([self.to_df().to_string(index=bool(self.pairs), float_format='{:.4g}'.format), *filter(None, [self.warning])])
     def to_df(self):
         "A row for these pairs, and one for each report"
-        df = pd.DataFrame([vars(o) for o in (self, *self.reports)]).drop(columns=['warning','reports'])
+        rows = [[o.pairs, o.threshold, o.accuracy, o.fmr, o.fnmr, o.n_same, o.n_not_same, o.objective] for o in (self, *self.reports)]
+        df = pd.DataFrame(rows, columns=['pairs','threshold','accuracy','FMR','FNMR','same','not same','objective'])
         return df.set_index('pairs') if self.pairs else df.drop(columns='pairs')
 
     def _repr_markdown_(self):
@@ -234,6 +235,9 @@ class ThresholdSiamese(DistanceSiamese):
 
     @property
     def threshold(self): return self.head.threshold.item()
+    @threshold.setter
+    @torch.no_grad()
+    def threshold(self, t): self.head.threshold.fill_(t)
 
     def compare(self, e1, e2): return self.head(super().compare(e1, e2))
     def compare_all(self, e): return self.head(super().compare_all(e))
