@@ -34,11 +34,11 @@ def _learner(images, arch, size, bs, flip, seed, **kwargs):
     dls = pairs.class_dls(bs=bs, per_class=min(4, bs//2), store=images.store(size), after_batch=tfms)
     return siamese_learner(dls, _arch(arch), **kwargs)
 
-def _fit(learn, epochs, lr, ds_idx):
-    "Train, then fit the threshold, if there is one, on split `ds_idx`: the seconds of both"
+def _fit(learn, epochs, lr, **kwargs):
+    "Train, then fit the threshold, if there is one, and print it: the seconds of both"
     start = time.time()
-    learn.fit_one_cycle(epochs, lr)
-    if type(learn.model).__name__!='SiameseModel': print(learn.fit_threshold(ds_idx=ds_idx))
+    if epochs: learn.fit_one_cycle(epochs, lr)
+    if type(learn.model).__name__!='SiameseModel': print(f'\nthreshold after {epochs} epochs:\n{learn.fit_threshold(**kwargs)}')
     return round(time.time()-start)
 
 # %% ../nbs/07_cli.ipynb #84760105
@@ -60,6 +60,7 @@ def _write(learn, out, table):
     table.to_csv(out/'results.csv')
     learn.show_results(max_n=16, ncols=4, shuffle=False)
     _save_picture(out/'pairs.png')
+    learn.top_errors(n=1000, show=False).to_csv(out/'mistakes.csv', index=False)
     if len(learn.top_errors(n=16)): _save_picture(out/'mistakes.png')
     if hasattr(learn.model, 'threshold'):
         learn.model.plot_distance_histogram(learn.dls.valid, titles=['validation pairs'])
@@ -81,7 +82,7 @@ def demo(
     for kind in 'head','distance','threshold':
         learn = _learner(images, 'small', 32, 64, False, seed, kind=kind, lin_ftrs=[256], ps=.1)
         print(f'\n{kind}: {epochs} epochs')
-        seconds = _fit(learn, epochs, 1e-2, -1)
+        seconds = _fit(learn, epochs, 1e-2, ds_idx=-1)
         report = learn.report()
         rows[kind] = {'accuracy seen':report.accuracy.iloc[1], **{f'{k} unseen':report[k].iloc[0] for k in ('accuracy','EER','FNMR at 1% FMR')},
                       'seconds':seconds, 'images through the encoder':epochs*len(learn.dls.train)*learn.dls.train.bs}
@@ -94,11 +95,12 @@ def train(
     kind:str='threshold', # `head`, `threshold` or `distance`
     out:Path='siamese_verify_model', # New folder for the model, the table and the pictures
     size:int=224, # Height and width that images are resized to
-    epochs:int=5, # Passes over the training images
+    epochs:int=5, # Passes over the training images; 0 fits a threshold to a pretrained encoder and trains nothing
     lr:float=None, # Learning rate; 1e-4 for a pretrained encoder and 1e-2 for another if not given
     bs:int=64, # Images in a batch, each of which is compared with each of the others
     chunk:int=None, # Images that the encoder takes at a time: fewer need less memory, and take longer
-    pattern:str=None, # Regular expression: its first group in a file's name is the label, instead of the folder
+    fmr:float=None, # False match rate that the threshold is to keep, 0 to 1, instead of the best accuracy
+    pattern:str=None, # Regular expression: its first group in a file's name is the label, instead of the folder; as '^(.*)_\d+'
     valid:str='classes', # Validate on held-out `classes`, which measures unseen ones, or on held-out `images`
     scratch:bool=False, # Start from random weights? (`small` always does)
     flip:bool=True, # Augment with mirrored images and other light? Not for letters, say
@@ -108,7 +110,8 @@ def train(
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
     from siamese_verify.all import LabeledImages, RandomSplitter, ifnone, np, partial
     if (Path(out)/'model.pkl').exists(): raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
-    if min(size, epochs)<1 or bs<4: raise ValueError('--size and --epochs are 1 or more, --bs is 4 or more')
+    if size<1 or epochs<0 or bs<4: raise ValueError('--size is 1 or more, --epochs 0 or more, --bs 4 or more')
+    if fmr is not None and (kind=='head' or not 0<=fmr<=1): raise ValueError(f'--fmr is from 0 to 1, for a threshold or a distance: not {fmr} for a {kind}')
     splitters = dict(classes=partial(_by_class, seed=seed), images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
     own = (Path(path)/'train').is_dir() and (Path(path)/'valid').is_dir()
@@ -119,13 +122,14 @@ def train(
     _make(out)
     scratch = scratch or arch=='small'
     learn = _learner(images, arch, size, bs, flip, seed, kind=kind, pretrained=not scratch, chunk=chunk)
-    ds_idx = -1 if len(images.splits)==4 else 0
-    if scratch: _fit(learn, epochs, ifnone(lr, 1e-2), ds_idx)
+    fit = dict(ds_idx=-1 if len(images.splits)==4 else 0, fmr=fmr)
+    if scratch: _fit(learn, epochs, ifnone(lr, 1e-2), **fit)
     elif kind=='head': learn.fine_tune(epochs, 20*ifnone(lr, 1e-4))
     else:
-        if kind=='threshold': print(learn.fit_threshold(ds_idx=ds_idx))          # pretrained distances are worth a threshold to start with,
-        _fit(learn, epochs, slice(lr or 1e-4, 100*(lr or 1e-4)), ds_idx)         # and it may learn faster than the encoder
+        if epochs: print(f'\nthreshold before training:\n{learn.fit_threshold(use=False, **fit)}')
+        _fit(learn, epochs, slice(lr or 1e-4, 100*(lr or 1e-4)), **fit)    # the threshold may learn faster than the encoder
     report = learn.report()[:2]    # not of the classes that the threshold was fitted on
+    if kind!='head': report.insert(0, 'threshold', learn.model.threshold if kind=='threshold' else learn.loss_func.threshold)
     def _name(k):
         seen = np.isin(images.y[images.splits[k]], images.y[images.splits[0]])
         return 'seen classes' if seen.all() else 'some seen classes' if seen.any() else 'unseen classes'

@@ -160,7 +160,7 @@ def from_folder(cls:LabeledImages,
     roots = [path/train, path/name] if name and ((path/train).is_dir() or valid==name) else [path]
     files = L(map(_image_files, roots))
     labels = [f.parent.relative_to(r).as_posix() for r,fs in zip(roots, files) for f in fs]
-    if '.' in labels: raise ValueError(f'{files.concat()[labels.index(".")]} is in no class folder: move it into one')
+    if '.' in labels: raise ValueError(f'{files.concat()[labels.index(".")]} is in no class folder: move it into one, or take labels from the names of files (from_name_re, --pattern)')
     if len(roots)==1:
         if any(o.startswith(f'{train}/') for o in labels): raise ValueError(f'{path} holds {train}/: name the folder of validation images, as in valid="test"')
     else:
@@ -665,12 +665,13 @@ class PairDataLoaders(DataLoaders):
 
     def pair_dl(self,
         pairs=None, # `Pairs`; those that these loaders were made from if not given
+        ds_idx=0, # Number of the split
     ) -> PairDL: # In order, transformed as validation pairs are
-        "A loader of training pairs that does not train"
+        "A loader of the pairs of a split that does not train"
         pairs,ds = pairs or getattr(self, 'pairs', None),self.valid_ds
         if pairs is None: raise ValueError('these loaders were not made from pairs, or were exported: give pairs')
         store = ds.items.store if isinstance(ds.items, _PairItems) and list(pairs.images.files)==list(ds.items.files) else None
-        items = _PairItems(pairs.images.files, pairs.train, store)
+        items = _PairItems(pairs.images.files, pairs.tables[ds_idx], store)
         return self.valid.new(Datasets(tls=ds.tls.map(lambda tl: tl._new(items, split_idx=1)), n_inp=ds.n_inp))
 
     vocab = pair_vocab

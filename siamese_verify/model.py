@@ -60,13 +60,14 @@ def create_encoder(
     **kwargs # For `timm.create_model`
 ) -> nn.Module: # N × `n_in` × H × W to N × D
     "An encoder, images to embeddings, from an architecture"
+    if arch=='efficientnet_lite0': arch = efficientnet_lite0    # under this name too, its weights come with a package
     if kwargs and not isinstance(arch, str): raise TypeError(f'{", ".join(kwargs)}: only for timm models')
     if isinstance(arch, nn.Module): return arch
     if not isinstance(arch, str) and not {'weights','pretrained'} & set(inspect.signature(arch).parameters): return arch()
     try: body,stats,pool = _timm_body(arch, pretrained, n_in, **kwargs) if isinstance(arch, str) else _body(arch, pretrained, weights, n_in, cut)
     except OSError as e:
         raise ConnectionError(f'the pretrained weights of {getattr(arch, "__name__", arch)} could not be downloaded ({e}): try again '
-                              'where there is a network, take efficientnet_lite0, or start from scratch with pretrained=False') from e
+                              'where there is a network, take efficientnet_lite0, or start from scratch (pretrained=False, --scratch)') from e
     pool = [AdaptiveConcatPool2d() if concat_pool else nn.AdaptiveAvgPool2d(1), Flatten()] if pool else []
     encoder = nn.Sequential(body, *pool)
     encoder.stats = stats if pretrained else None
@@ -87,6 +88,7 @@ def _timm_body(arch, pretrained, n_in, **kwargs):
     "A timm model without its classifier, the statistics that it expects, and whether it leaves the pooling to us"
     try: import timm
     except ImportError as e: raise ImportError(f'the encoder {arch!r} needs timm: pip install siamese_verify[timm]') from e
+    if ':' not in arch and not timm.is_model(arch): raise ValueError(f'timm has no model {arch!r}: timm.list_models("*resnet*"), say, lists the names of some')
     model = timm.create_model(arch, pretrained=pretrained, num_classes=0, in_chans=n_in, **kwargs)
     body = TimmBody(model, pretrained, None, n_in)
     return body,(model.default_cfg['mean'], model.default_cfg['std']),body.needs_pool

@@ -112,26 +112,25 @@ def _metric_loss(dls, kind, loss):
 @patch
 @delegates(fit_threshold, but='d,same')
 def fit_threshold(self:SiameseLearner,
-    pairs=None, # `Pairs` to fit it on, transformed as those of the learner, instead of its own
+    pairs=None, # `Pairs` to take the splits from, instead of the learner's own, as after `load_learner`
     ds_idx=0, # Number of the split whose pairs to fit it on
+    use=True, # Answer with it from now on?
     **kwargs
 ) -> ThresholdFit: # With a report for each split that was neither trained nor fitted on
-    "Fit the threshold on the pairs of a split, use it from now on, and report on the others"
+    "Fit the threshold on the pairs of a split, and report what it achieves on the others"
     if not isinstance(self.model, DistanceSiamese):
         raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or kind="distance"')
     self.model.to(self.dls.device)
-    loaders = {_split_name(k):dl for k,dl in enumerate(self.dls.loaders)}
-    if not -len(loaders)<=ds_idx<len(loaders): raise ValueError(f'there is no split {ds_idx}, only {", ".join(loaders)}')
-    name = [*loaders][ds_idx] if pairs is None else 'given'
-    dl = _pairs(self.dls, loaders[name]) if pairs is None else self.dls.pair_dl(pairs)
-    others = {k:o for k,o in loaders.items() if k not in ('train',name) and len(o.dataset)}
-    d,*ds = (self.model.distances(o) for o in (dl, *others.values()))
-    if isinstance(self.model, ThresholdSiamese): fit = self.model.fit_threshold(d, **kwargs)
-    else:
-        fit = fit_threshold(*d, **kwargs)
-        self.loss_func.threshold = fit.threshold
-    fit.pairs,fit.reports = name,[error_rates(*o, fit.threshold, fit.objective) for o in ds]
-    for o,k in zip(fit.reports, others): o.pairs = k
+    n = len(self.dls.loaders if pairs is None else pairs.tables)
+    if not -n<=ds_idx<n: raise ValueError(f'there is no split {ds_idx}, only {", ".join(map(_split_name, range(n)))}')
+    def _distances(k): return self.model.distances(_pairs(self.dls, self.dls[k]) if pairs is None else self.dls.pair_dl(pairs, k))
+    d,k = _distances(ds_idx),range(n)[ds_idx]
+    own = isinstance(self.model, ThresholdSiamese)    # its threshold is in the model, that of a distance in the loss
+    fit = self.model.fit_threshold(d, **kwargs) if use and own else fit_threshold(*d, **kwargs)
+    if use and not own: self.loss_func.threshold = fit.threshold
+    others = [o for o in range(1, n) if o!=k and len(self.dls[o].dataset if pairs is None else pairs.tables[o])]
+    fit.pairs,fit.reports = _split_name(k),[error_rates(*_distances(o), fit.threshold, fit.objective) for o in others]
+    for o,report in zip(others, fit.reports): report.pairs = _split_name(o)
     return fit
 
 # %% ../nbs/04_training.ipynb #b701e7ec

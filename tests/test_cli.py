@@ -1,7 +1,7 @@
 "Folders that cannot be trained on end in an error that names the trouble"
 import re
 
-import numpy as np, pytest
+import numpy as np, pandas as pd, pytest
 from PIL import Image
 
 from siamese_verify.cli import predict, train
@@ -38,8 +38,11 @@ def test_bad_folder(make, message, tmp_path):
 def test_train_then_predict(tmp_path, capsys):
     truncated(tmp_path/'images')
     kw = dict(arch='small', out=tmp_path/'model', size=32, epochs=1, bs=8)
-    with pytest.warns(UserWarning, match='b/3.jpg'): train(tmp_path/'images', skip=True, **kw)
+    with pytest.raises(ValueError, match='--fmr is from 0 to 1.* not 0.1 for a head'): train(tmp_path/'images', kind='head', fmr=.1, **kw)
+    with pytest.warns(UserWarning, match='b/3.jpg'): train(tmp_path/'images', skip=True, fmr=.1, **kw)
     assert {'model.pkl','pairs.png','results.csv'} <= {f.name for f in (tmp_path/'model').iterdir()}
+    table = pd.read_csv(tmp_path/'model/results.csv', index_col=0)
+    assert f'{table.threshold.iloc[0]:.4g}' in capsys.readouterr().out
     with pytest.raises(FileExistsError, match='there is a model in'): train(tmp_path/'images', **kw)
     predict(tmp_path/'model', tmp_path/'images/a/0.jpg', tmp_path/'images/a/1.jpg')
     assert re.search(r'(Not Same|Same) \(\d+\.\d%\)\n$', capsys.readouterr().out)
