@@ -119,9 +119,9 @@ def train(
     else: images = LabeledImages.from_folder(path, None if own else splitters[valid])
     images = images.check(skip)
     print(images)
-    _make(out)
     scratch = scratch or arch=='small'
     learn = _learner(images, arch, size, bs, flip, seed, kind=kind, pretrained=not scratch, chunk=chunk)
+    _make(out)
     fit = dict(ds_idx=-1 if len(images.splits)==4 else 0, fmr=fmr)
     if scratch: _fit(learn, epochs, ifnone(lr, 1e-2), **fit)
     elif kind=='head': learn.fine_tune(epochs, 20*ifnone(lr, 1e-4))
@@ -144,6 +144,7 @@ def predict(
 ):
     "Say whether two images show the same thing, and how probable that is to the model"
     from siamese_verify.all import load_learner
+    if not Path(model).exists(): raise FileNotFoundError(f'there is no model {model}: make one with siamese_verify train')
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'load_learner')
         learn = load_learner(Path(model)/'model.pkl' if Path(model).is_dir() else model)
