@@ -42,22 +42,23 @@ def train(learn, epochs, lr):
     "Train, fit the threshold if there is one, and return the number of images that training sent through the encoder"
     with learn.no_bar(): learn.fit_one_cycle(epochs, lr)
     if isinstance(learn.model, DistanceSiamese): learn.fit_threshold()
-    return 2*epochs*len(learn.dls.train)*learn.dls.bs
+    return epochs*len(learn.dls.train)*learn.dls.train.bs*(1 if isinstance(learn.dls.train, ImageDL) else 2)
 
 def pets(path, seed, epochs):
-    "A pretrained encoder: its threshold alone; trained with cross entropy; trained with the contrastive loss"
+    "A pretrained encoder: its threshold alone; trained with cross entropy and with the contrastive loss, on pairs and on all pairs of batches of classes"
     images = LabeledImages.from_name_re(path, r'^(.*)_\d+.jpg$', ClassSplitter(.25, seen_pct=.3, fit_pct=.2, seed=seed))
     pairs,store = Pairs(images, (2,9,2,9), seed=seed),images.store(160)
-    for kind,way,lr in ('threshold','cross entropy',slice(1e-4,1e-2)),('distance','contrastive',1e-4):
+    loaders = {'pairs':partial(pairs.dls, bs=16), 'all pairs':partial(pairs.class_dls, bs=64)}
+    ways = [('threshold only','threshold','pairs',None)]
+    for name in loaders: ways += [
+        (f'{name}, cross entropy','threshold',name,slice(1e-4,1e-2)), (f'{name}, cross entropy from a fitted threshold','threshold',name,slice(1e-4,1e-2)),
+        (f'{name}, contrastive','distance',name,1e-4)]
+    for way,kind,name,lr in ways:
         set_seed(seed)
-        dls = pairs.dls(store=store, after_batch=aug_transforms(), bs=16)
-        learn = siamese_learner(dls, efficientnet_lite0, kind=kind)
-        facts = dict(data='pets', encoder='efficientnet_lite0', seed=seed)
-        if kind=='threshold':
-            learn.fit_threshold()
-            record(learn, **facts, way='threshold only', epochs=0, images=0)
-        n = train(learn, epochs, lr)
-        record(learn, **facts, way=way, epochs=epochs, images=n)
+        learn = siamese_learner(loaders[name](store=store, after_batch=aug_transforms()), efficientnet_lite0, kind=kind)
+        if way=='threshold only' or 'fitted' in way: learn.fit_threshold()
+        n = train(learn, epochs, lr) if lr else 0
+        record(learn, data='pets', encoder='efficientnet_lite0', seed=seed, way=way, epochs=epochs if lr else 0, images=n)
 
 def alphabets(images, n, n_seen, rng):
     "Splits: training, the characters of `n` alphabets, `n_seen` images of each training character, and the characters of one more alphabet"
