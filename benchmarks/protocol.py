@@ -51,12 +51,12 @@ def pets(path, seed, epochs):
     loaders = {'pairs':partial(pairs.dls, bs=16), 'all pairs':partial(pairs.class_dls, bs=64)}
     ways = [('threshold only','threshold','pairs',None)]
     for name in loaders: ways += [
-        (f'{name}, cross entropy','threshold',name,slice(1e-4,1e-2)), (f'{name}, cross entropy from a fitted threshold','threshold',name,slice(1e-4,1e-2)),
+        (f'{name}, cross entropy','threshold',name,slice(1e-4,1e-2)), (f'{name}, cross entropy after a fit','threshold',name,slice(1e-4,1e-2)),
         (f'{name}, contrastive','distance',name,1e-4)]
     for way,kind,name,lr in ways:
         set_seed(seed)
         learn = siamese_learner(loaders[name](store=store, after_batch=aug_transforms()), efficientnet_lite0, kind=kind)
-        if way=='threshold only' or 'fitted' in way: learn.fit_threshold()
+        if way=='threshold only' or 'after a fit' in way: learn.fit_threshold()
         n = train(learn, epochs, lr) if lr else 0
         record(learn, data='pets', encoder='efficientnet_lite0', seed=seed, way=way, epochs=epochs if lr else 0, images=n)
 
