@@ -663,19 +663,21 @@ class PairDataLoaders(DataLoaders):
         if isinstance(test_items, pd.DataFrame): test_items = test_items[['left','right'] + ['same']*with_labels].values.tolist()
         return super().test_dl(test_items, with_labels=with_labels, **kwargs)
 
-    def pair_dl(self,
-        pairs=None, # `Pairs`; those that these loaders were made from if not given
-        ds_idx=0, # Number of the split
-    ) -> PairDL: # In order, transformed as validation pairs are
-        "A loader of the pairs of a split that does not train"
-        pairs,ds = pairs or getattr(self, 'pairs', None),self.valid_ds
-        if pairs is None: raise ValueError('these loaders were not made from pairs, or were exported: give pairs')
-        store = ds.items.store if isinstance(ds.items, _PairItems) and list(pairs.images.files)==list(ds.items.files) else None
-        items = _PairItems(pairs.images.files, pairs.tables[ds_idx], store)
-        return self.valid.new(Datasets(tls=ds.tls.map(lambda tl: tl._new(items, split_idx=1)), n_inp=ds.n_inp))
-
     vocab = pair_vocab
     def decode_batch(self, *args, **kwargs): return self.valid.decode_batch(*args, **kwargs)
+
+# %% ../nbs/00_data.ipynb #89e973c2
+@patch
+def pair_dl(self:PairDataLoaders,
+    pairs=None, # `Pairs`; those that these loaders were made from if not given
+    ds_idx=0, # Number of the split
+) -> PairDL: # In order, transformed as validation pairs are
+    "A loader of the pairs of a split that does not train"
+    pairs,ds = pairs or getattr(self, 'pairs', None),self.valid_ds
+    if pairs is None: raise ValueError('these loaders were not made from pairs, or were exported: give pairs')
+    store = ds.items.store if isinstance(ds.items, _PairItems) and list(pairs.images.files)==list(ds.items.files) else None
+    items = _PairItems(pairs.images.files, pairs.tables[ds_idx], store)
+    return self.valid.new(Datasets(tls=ds.tls.map(lambda tl: tl._new(items, split_idx=1)), n_inp=ds.n_inp))
 
 # %% ../nbs/00_data.ipynb #5d7b84c2
 @patch

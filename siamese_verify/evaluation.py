@@ -119,22 +119,24 @@ class PairCounts:
     @property
     def resolution(self): return (self.edges[1]-self.edges[0]).item()
 
-    def fit_threshold(self,
-        objective='accuracy', # As in `fit_threshold`, and so are the others
-        fmr=None, # Instead: the lowest FNMR at which the FMR is at most this, 0 to 1
-        fnmr=None, # Instead: the lowest FMR at which the FNMR is at most this, 0 to 1
-        cost=None, # Instead: the lowest expected cost `(of a false match, of a false non-match, prior of same)`
-    ) -> ThresholdFit:
-        "The best of the edges of the bins as a threshold, with its error rates"
-        name,score,warning = _objective(objective, fmr, fnmr, cost, self.n_same, self.n_not_same)
-        fm,matched = (F.pad(o.cumsum(0), (1,0)) for o in (self.not_same, self.same))
-        used = F.pad((self.same+self.not_same).nonzero()[:,0], (0,1), value=len(self.same))
-        lo = F.pad(used[:-1]+1, (1,0))    # from each `lo` to `used` there are edges that separate nothing
-        best = _best(score, fm[lo], self.n_same-matched[lo], self.n_same, self.n_not_same, self.edges[used]-self.edges[lo])
-        k = int(lo[best]+used[best])//2
-        return _rates(self.edges[k].item(), name, int(fm[k]), self.n_same-int(matched[k]), self.n_same, self.n_not_same, warning)
-
     def __repr__(self): return f'{self.n_same+self.n_not_same:,} pairs, {self.n_same:,} of them same, in {len(self.same):,} bins of {self.resolution:.2g}'
+
+# %% ../nbs/05_evaluation.ipynb #d615674a
+@patch
+def fit_threshold(self:PairCounts,
+    objective='accuracy', # As in `fit_threshold`, and so are the others
+    fmr=None, # Instead: the lowest FNMR at which the FMR is at most this, 0 to 1
+    fnmr=None, # Instead: the lowest FMR at which the FNMR is at most this, 0 to 1
+    cost=None, # Instead: the lowest expected cost `(of a false match, of a false non-match, prior of same)`
+) -> ThresholdFit:
+    "The best of the edges of the bins as a threshold, with its error rates"
+    name,score,warning = _objective(objective, fmr, fnmr, cost, self.n_same, self.n_not_same)
+    fm,matched = (F.pad(o.cumsum(0), (1,0)) for o in (self.not_same, self.same))
+    used = F.pad((self.same+self.not_same).nonzero()[:,0], (0,1), value=len(self.same))
+    lo = F.pad(used[:-1]+1, (1,0))    # from each `lo` to `used` there are edges that separate nothing
+    best = _best(score, fm[lo], self.n_same-matched[lo], self.n_same, self.n_not_same, self.edges[used]-self.edges[lo])
+    k = int(lo[best]+used[best])//2
+    return _rates(self.edges[k].item(), name, int(fm[k]), self.n_same-int(matched[k]), self.n_same, self.n_not_same, warning)
 
 # %% ../nbs/05_evaluation.ipynb #3f00902c
 def _farthest(e, distance_metric, n):

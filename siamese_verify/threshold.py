@@ -244,7 +244,6 @@ class ThresholdSiamese(DistanceSiamese):
 
 # %% ../nbs/02_threshold.ipynb #43edc12d
 @patch
-@torch.no_grad()
 def distances(self:DistanceSiamese,
     data, # A loader of pairs
 ) -> tuple: # P distances, on the device of the model, and P Boolean targets
@@ -252,7 +251,7 @@ def distances(self:DistanceSiamese,
     if isinstance(data, (Pairs,DataLoaders)): raise ValueError('give a loader of the pairs, as pairs.dls(...).train, which knows how to transform images')
     dl,device = embedded(self, _every_pair(data)),one_param(self).device
     bar = progress_bar if len(dl)>100 else noop
-    with eval_mode(self): batches = [(self.distance(*x), y) for *x,y in (to_device(b, device) for b in bar(dl))]
+    with torch.no_grad(), eval_mode(self): batches = [(self.distance(*x), y) for *x,y in (to_device(b, device) for b in bar(dl))]
     if not batches: raise ValueError('the loader holds no pairs')
     d,y = (torch.cat(o).as_subclass(Tensor) for o in zip(*batches))
     return d,y.bool()
