@@ -112,6 +112,7 @@ def train(
     if (Path(out)/'model.pkl').exists(): raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
     if size<1 or epochs<0 or bs<4: raise ValueError('--size is 1 or more, --epochs 0 or more, --bs 4 or more')
     if fmr is not None and (kind=='head' or not 0<=fmr<=1): raise ValueError(f'--fmr is from 0 to 1, for a threshold or a distance: not {fmr} for a {kind}')
+    if not epochs and (kind=='head' or scratch or arch=='small'): raise ValueError('--epochs 0 keeps a pretrained encoder as it is: give more to train a head, or from scratch')
     splitters = dict(classes=partial(_by_class, seed=seed), images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
     own = (Path(path)/'train').is_dir() and (Path(path)/'valid').is_dir()

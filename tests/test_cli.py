@@ -39,10 +39,12 @@ def test_train_then_predict(tmp_path, capsys):
     truncated(tmp_path/'images')
     kw = dict(arch='small', out=tmp_path/'model', size=32, epochs=1, bs=8)
     with pytest.raises(ValueError, match='--fmr is from 0 to 1.* not 0.1 for a head'): train(tmp_path/'images', kind='head', fmr=.1, **kw)
+    with pytest.raises(ValueError, match='--epochs 0 keeps a pretrained encoder'): train(tmp_path/'images', **kw | dict(epochs=0))
     with pytest.warns(UserWarning, match='b/3.jpg'): train(tmp_path/'images', skip=True, fmr=.1, **kw)
     assert {'model.pkl','pairs.png','results.csv'} <= {f.name for f in (tmp_path/'model').iterdir()}
     table = pd.read_csv(tmp_path/'model/results.csv', index_col=0)
-    assert f'{table.threshold.iloc[0]:.4g}' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f'{table.threshold.iloc[0]:.4g}' in out and 'FMR ≤ 0.1' in out
     with pytest.raises(FileExistsError, match='there is a model in'): train(tmp_path/'images', **kw)
     predict(tmp_path/'model', tmp_path/'images/a/0.jpg', tmp_path/'images/a/1.jpg')
     assert re.search(r'(Not Same|Same) \(\d+\.\d%\)\n$', capsys.readouterr().out)
