@@ -18,6 +18,7 @@ class Row:
     sizes,quick = (1,),(1,)                 # what is measured, and what `--quick` measures instead
     unit = 's'                              # of the figures: s, ms or µs, and what `per` counts
     reps,threads,warm = None,None,True      # at most so many rounds; so many threads; after a round that does not count?
+    neighbour = False                       # beside a process that keeps the cores and PyTorch's threads busy?
 
     def __init_subclass__(cls): rows[cls.__name__] = cls()
 
@@ -62,6 +63,14 @@ def serve(row, name, args):
         seconds = time.perf_counter()-start
         print(json.dumps(dict(seconds=seconds, facts=facts(res), peak_mb=peak_mb())), file=answers, flush=True)
 
+def be_busy(ready):
+    "In its process: multiply matrices without end, as training does"
+    import torch
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    x = torch.rand(512, 512)
+    print(ready, flush=True)
+    while True: x@x
+
 def end_with(parent):
     "End this process when its parent has ended: left alone, it would spoil the next measurement"
     while os.getppid()==parent: time.sleep(1)
@@ -76,10 +85,16 @@ class Process:
     "A way in its process, and what it answered"
     def __init__(self, row, name, f, args, threads):
         if not Path(f.python).exists(): raise CliError(f'{f.title} is not installed: run python benchmarks/peers.py')
-        self.title,self.row,self.log,self.answers = f.title,row,tempfile.TemporaryFile('w+'),[]
-        env = os.environ | dict(PYTHONPATH=os.pathsep.join([str(root/'benchmarks'), str(root)]), OMP_NUM_THREADS=str(threads))
-        self.p = subprocess.Popen([f.python, '-c', 'import sys, bench, harness; harness.serve(*sys.argv[1:])', row, name, args],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=env)
+        self.title,self.row,self.answers = f.title,row,[]
+        self.start(f.python, 'import sys, bench, harness; harness.serve(*sys.argv[1:])', threads, row, name, args)
+
+    def start(self, python, code, threads, *args):
+        "Start Python with some code"
+        self.log = tempfile.TemporaryFile('w+')
+        paths = os.pathsep.join([str(root/'benchmarks'), str(root)])
+        env = os.environ | dict(PYTHONPATH=paths, OMP_NUM_THREADS=str(threads))
+        self.p = subprocess.Popen([python, '-c', code, *args], env=env, text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
 
     def read(self):
         if line := self.p.stdout.readline(): return line
@@ -95,6 +110,12 @@ class Process:
         self.p.kill()
         self.p.communicate()
 
+class Neighbour(Process):
+    "A process that keeps the cores and PyTorch's threads busy"
+    def __init__(self, row, threads):
+        self.title,self.row = 'neighbour',row
+        self.start(sys.executable, 'import harness; harness.be_busy("ready")', threads)
+
 def measure(row, case, reps, seconds, threads):
     "A case, in rounds of all ways; once there are three rounds, none begins after `seconds`"
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -102,6 +123,7 @@ def measure(row, case, reps, seconds, threads):
         args.write_text(json.dumps(row.data(Path(folder), **case)))
         ways = [stack.enter_context(Process(type(row).__name__, k, f, args, threads)) for k,f in row.ways(case['n']).items()]
         for w in ways: w.read()
+        if row.neighbour: stack.enter_context(Neighbour(type(row).__name__, threads)).read()
         if row.warm: [w.run() for w in ways]
         start = time.time()
         for k in range(min(reps, row.reps or reps)):

@@ -1,8 +1,9 @@
-"""The three ways of verifying, on seen and on unseen classes of two real data sets, over seeds.
+"""The ways of verifying, on unseen and on seen classes of two real data sets, over seeds.
 
     python benchmarks/protocol.py pets FOLDER_OF_PHOTOGRAPHS
     python benchmarks/protocol.py omniglot FOLDER_OF_ALPHABETS
 
+Rates are those of all pairs of a split, with intervals over its classes; a threshold is fitted on classes of its own.
 Writes a row for each way, seed and split to benchmarks/results/protocol.csv, which the page *Three ways, measured* shows.
 """
 import platform
@@ -13,20 +14,18 @@ from siamese_verify.all import *
 
 results = Path(__file__).resolve().parent/'results'/'protocol.csv'
 
-def rates(learn, k):
-    "Accuracy of the answers on split `k`, and the error rates that its own error curve gives"
-    d,y = learn.scores(k)
-    fit = fit_threshold(d, y, fmr=.01)
-    return dict(accuracy=error_rates(d, y, 0).accuracy, eer=equal_error_rate(d, y),
-                fnmr_at_fmr1=math.nan if fit.warning else fit.fnmr, n_same=fit.n_same, n_not_same=fit.n_not_same)
+def rates(learn):
+    "Rates of each split but *train*, at a threshold that was fitted on *threshold*; a head answers what is likelier"
+    return learn.report() if isinstance(learn.model, SiameseModel) else learn.fit_threshold('threshold')
 
-def record(learn, **facts):
-    "A row for unseen and one for seen classes, in place of older ones; a threshold is fitted on training pairs, then on classes of its own"
-    rows = [dict(facts, split=name, **rates(learn, k), machine=machine()) for k,name in ((1,'unseen'),(2,'seen'))]
-    if isinstance(learn.model, DistanceSiamese):
-        fit = learn.fit_threshold(ds_idx=3)
-        for row,o in zip(rows, fit.reports): row['accuracy_own'] = o.accuracy
-    print(pd.DataFrame(rows).to_string(index=False), flush=True)
+def record(learn, base, **facts):
+    "Rows for unseen and for seen classes, and how the EER on unseen ones differs from that of the first way"
+    table = rates(learn).to_df().loc[['valid','seen']].rename(index=dict(valid='unseen'))
+    if learn is not base:
+        o = compare(learn, base)['EER']
+        table.loc['unseen',['EER difference','EER difference low','EER difference high','p']] = o[['difference','low','high','p']].values
+    rows = table.reset_index().assign(**facts, machine=machine())
+    print(rows.drop(columns='machine').T.to_string(header=False), flush=True)
     keep(results, rows, ['data','way','seed','split'])
 
 def machine(): return f'{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}'
@@ -38,55 +37,64 @@ def keep(fname, rows, key):
     pd.concat([*old, pd.DataFrame(rows)]).drop_duplicates(key, keep='last').sort_values(key).to_csv(tmp, index=False, float_format='%.4f')
     os.replace(tmp, fname)
 
+class NoValidation(Callback):
+    "The splits are evaluated once, in the end"
+    def before_validate(self): raise CancelValidException
+
 def train(learn, epochs, lr):
-    "Train, fit the threshold if there is one, and return the number of images that training sent through the encoder"
-    with learn.no_bar(): learn.fit_one_cycle(epochs, lr)
-    if isinstance(learn.model, DistanceSiamese): learn.fit_threshold()
+    "Train, and return the number of images that it sent through the encoder"
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, cbs=NoValidation())
     return epochs*len(learn.dls.train)*learn.dls.train.bs*(1 if isinstance(learn.dls.train, ImageDL) else 2)
 
-def pets(path, seed, epochs):
-    "A pretrained encoder: its threshold alone; trained with cross entropy and with the contrastive loss, on pairs and on all pairs of batches of classes"
-    images = LabeledImages.from_name_re(path, r'^(.*)_\d+.jpg$', ClassSplitter(.25, seen_pct=.3, fit_pct=.2, seed=seed))
-    pairs,store = Pairs(images, (2,9,2,9), seed=seed),images.store(160)
-    loaders = {'pairs':partial(pairs.dls, bs=16), 'all pairs':partial(pairs.class_dls, bs=64)}
-    ways = [('threshold only','threshold','pairs',None)]
-    for name in loaders: ways += [
-        (f'{name}, cross entropy','threshold',name,slice(1e-4,1e-2)), (f'{name}, cross entropy after a fit','threshold',name,slice(1e-4,1e-2)),
-        (f'{name}, contrastive','distance',name,1e-4)]
-    for way,kind,name,lr in ways:
+def pets(path, seed, epochs=5):
+    "A pretrained encoder: its threshold alone; trained with two losses, on all pairs of batches of classes and on pairs"
+    splitter = ClassSplitter(.25, seen_pct=.3, threshold_pct=.2, seed=seed)
+    images = LabeledImages.from_name_re(path, r'^(.*)_\d+.jpg$', splitter)
+    args = dict(store=images.store(160), after_batch=aug_transforms())
+    loaders = {'all pairs':partial(images.dls, bs=64, **args), 'pairs':partial(Pairs(images, 2, seed=seed).dls, bs=16, **args)}
+    losses = {'cross entropy':('threshold', slice(1e-4,1e-2)), 'contrastive':('distance', 1e-4)}
+    ways = [('threshold only', 'all pairs', 'threshold', None)]
+    ways += [(f'{pairs}, {loss}', pairs, *losses[loss]) for pairs in loaders for loss in losses]
+    base = None
+    for way,pairs,kind,lr in ways:
         set_seed(seed)
-        learn = siamese_learner(loaders[name](store=store, after_batch=aug_transforms()), efficientnet_lite0, kind=kind)
-        if way=='threshold only' or 'after a fit' in way: learn.fit_threshold()
+        learn = siamese_learner(loaders[pairs](), efficientnet_lite0, kind=kind)
+        base = base or learn
         n = train(learn, epochs, lr) if lr else 0
-        record(learn, data='pets', encoder='efficientnet_lite0', seed=seed, way=way, epochs=epochs if lr else 0, images=n)
+        record(learn, base, data='pets', encoder='efficientnet_lite0', seed=seed, way=way, epochs=epochs if lr else 0, encoded=n)
 
-def alphabets(images, n, n_seen, rng):
-    "Splits: training, the characters of `n` alphabets, `n_seen` images of each training character, and the characters of one more alphabet"
-    alphabet = np.array([images.vocab[c].split('/')[0] for c in images.y])
-    names = rng.permutation(np.unique(alphabet))
-    unseen,fit = np.isin(alphabet, names[:n]),alphabet==names[n]
-    order = rng.permutation(np.flatnonzero(~(unseen|fit)))
-    seen = pd.Series(images.y[order]).groupby(images.y[order]).cumcount().to_numpy() < n_seen
-    return np.sort(order[~seen]), np.flatnonzero(unseen), np.sort(order[seen]), np.flatnonzero(fit)
+def alphabets(n, n_seen, seed):
+    "A splitter: `n` alphabets to report on, another one to fit thresholds on, and `n_seen` images of each training character"
+    def _inner(images):
+        rng = np.random.default_rng(seed)
+        alphabet = np.array([images.vocab[c].split('/')[0] for c in images.y])
+        names = rng.permutation(np.unique(alphabet))
+        unseen,own = np.isin(alphabet, names[:n]),alphabet==names[n]
+        order = rng.permutation(np.flatnonzero(~(unseen|own)))
+        seen = rank_in_group(images.y[order])[0]<n_seen
+        return dict(train=np.sort(order[~seen]), valid=np.flatnonzero(unseen),
+                    threshold=np.flatnonzero(own), seen=np.sort(order[seen]))
+    return _inner
 
-def omniglot(path, seed, epochs):
-    "A small encoder from scratch, with a head, a threshold and the contrastive loss"
-    images = LabeledImages.from_folder(path, partial(alphabets, n=2, n_seen=4, rng=np.random.default_rng(seed)))
-    pairs,store = Pairs(images, (4,4,2,4), seed=seed),images.store(32, method='squish')
-    for kind,way in dict(head='cross entropy, head', threshold='cross entropy, threshold', distance='contrastive').items():
+def omniglot(path, seed, epochs=8):
+    "A small encoder from scratch, with a threshold, a head and the contrastive loss, on all pairs of batches of classes"
+    images = LabeledImages.from_folder(path, alphabets(2, 4, seed))
+    store = images.store(32, method='squish')
+    base = None
+    for kind,way in dict(threshold='cross entropy, threshold', head='cross entropy, head', distance='contrastive').items():
         set_seed(seed)
-        dls = pairs.dls(bs=128, store=store, after_batch=aug_transforms(do_flip=False, max_lighting=0, pad_mode='border'))
-        learn = siamese_learner(dls, small_encoder(), kind=kind, lin_ftrs=[256], ps=.1)
-        n = train(learn, epochs, 6e-3)
-        record(learn, data='omniglot', encoder='small_encoder', seed=seed, way=way, epochs=epochs, images=n)
+        dls = images.dls(bs=64, store=store, after_batch=aug_transforms(do_flip=False, max_lighting=0, pad_mode='border'))
+        learn = siamese_learner(dls, create_siamese_model(small_encoder, kind, lin_ftrs=[256], ps=.1))
+        base = base or learn
+        n = train(learn, epochs, 1e-2)
+        record(learn, base, data='omniglot', encoder='small_encoder', seed=seed, way=way, epochs=epochs, encoded=n)
 
 @call_parse
 def main(
     data:str, # `pets` or `omniglot`
     path:Path, # Folder of photographs named `breed_number.jpg`, or of folders of alphabets
-    seeds:int=3, # Number of seeds
-    epochs:int=5, # Epochs of training
+    seeds:str='0,1,2', # Seeds of the split, the pairs and the model
 ):
     "Run the protocol on one data set"
     results.parent.mkdir(exist_ok=True)
-    for seed in range(seeds): dict(pets=pets, omniglot=omniglot)[data](path, seed, epochs)
+    for seed in map(int, seeds.split(',')): dict(pets=pets, omniglot=omniglot)[data](path, seed)

@@ -11,6 +11,7 @@ __all__ = ['PairCrossEntropy', 'ContrastiveLoss', 'BatchLoss', 'AllPairsLoss', '
 from importlib import import_module
 
 from fastai.vision.all import *
+from .data import *
 from .model import *
 
 # %% ../nbs/03_losses.ipynb #ffea2ab0
@@ -26,12 +27,11 @@ class ContrastiveLoss(nn.Module):
         squared=False, # Pay half the square of either, as Hadsell et al. do?
         weight=None, # Weights of *not same* and of *same* pairs
         reduction='mean', # 'mean', weighted if there are weights; 'sum' or 'none'
-        threshold=None, # For answers, *same* if and only if d < `threshold`; half the margin if not given
     ):
         super().__init__()
-        if reduction not in ('mean','sum','none'): raise ValueError(f'reduction is mean, sum or none, not {reduction!r}')
-        store_attr()
-        self.threshold = ifnone(threshold, margin/2)
+        _check_contrastive(margin, weight, reduction)
+        self.margin,self.squared = margin,squared
+        self.weight,self.reduction = weight,reduction
 
     def forward(self, d, same):
         d,same = d.flatten(),same.flatten()>0
@@ -40,14 +40,24 @@ class ContrastiveLoss(nn.Module):
         if self.squared: cost = cost.square()/2
         w = torch.ones_like(cost) if self.weight is None else cost.new_tensor(self.weight)[same.long()]
         if self.reduction=='none': return w*cost
-        return (w*cost).sum() / (w.sum() if self.reduction=='mean' else 1)
+        if self.reduction=='sum': return (w*cost).sum()
+        return (w*cost).sum()/w.sum()
 
     def activation(self, d): return d.reshape(-1)    # of a single pair, fastai hands on a number
-    def decodes(self, d): return (d<self.threshold).long()
+    def decodes(self, d): return (d<self.margin/2).long()
+
+# %% ../nbs/03_losses.ipynb #f16a9ac5
+def _check_contrastive(margin, weight, reduction):
+    check_number('margin', margin, 0)
+    if reduction not in ('mean','sum','none'):
+        raise ValueError(f'reduction is mean, sum or none, not {reduction!r}')
+    if weight is None: return
+    if len(weight)!=2: raise ValueError(f'weight is (of not same, of same), not {weight!r}')
+    for o in weight: check_number('a weight', o, 0)
 
 # %% ../nbs/03_losses.ipynb #b44b620b
 class BatchLoss(nn.Module):
-    "A loss of batches of classes, which leaves pairs to `pair_loss`"
+    "A loss of batches of images with classes, which leaves pairs to `pair_loss`"
     def __init__(self,
         pair_loss, # Loss of the outputs and targets of pairs
     ):
@@ -56,47 +66,54 @@ class BatchLoss(nn.Module):
 
     def forward(self, pred, targ, **kwargs):
         if not isinstance(pred, TensorEmbedding): return self.pair_loss(pred, targ, **kwargs)
-        return self.batch(*(o.as_subclass(Tensor) for o in (pred, targ)))
+        if targ.shape!=pred.shape[:1]:
+            raise ValueError(f'{len(pred)} images, but classes of shape {tuple(targ.shape)}')
+        return self.batch(pred, targ.as_subclass(Tensor))
 
     def activation(self, pred): return getcallable(self.pair_loss, 'activation')(pred)
     def decodes(self, pred): return getcallable(self.pair_loss, 'decodes')(pred)
-    def _inner(k): return property(lambda self: getattr(self.pair_loss, k), lambda self,v: setattr(self.pair_loss, k, v))
-    reduction,threshold = map(_inner, ('reduction','threshold'))
-    del _inner
+
+    @property
+    def reduction(self): return self.pair_loss.reduction
+    @reduction.setter
+    def reduction(self, v): self.pair_loss.reduction = v
 
 # %% ../nbs/03_losses.ipynb #6869e15c
 class AllPairsLoss(BatchLoss):
-    "A loss of pairs, for all pairs of a batch of classes"
+    "A loss of pairs, for all pairs of a batch of images with classes"
     def __init__(self,
         pair_loss, # Loss of the outputs and targets of pairs, such as `PairCrossEntropy()` or `ContrastiveLoss()`
-        model=None, # `Siamese` model that is trained, whose `compare_all` makes pairs of embeddings; `siamese_learner` fills it in
         balance=True, # Give *same* and *not same* pairs half of the weight each?
         hard=None, # *Not same* pairs that count, the costliest, for each *same* pair; all if not given
     ):
         super().__init__(pair_loss)
-        if hard is not None and hard<=0: raise ValueError(f'hard is a positive number of not same pairs for each same pair, not {hard}')
+        if hard is not None: check_number('hard, the not same pairs for each same pair,', hard, 1e-9)
         self.balance,self.hard = balance,hard
-        if model is not None: self.compare_all = model.compare_all
 
     def batch(self, e, y):
         i,j = pair_indices(len(y), y.device)
         same = y[i]==y[j]
-        with NoneReduce(self.pair_loss) as loss: cost = loss(self.compare_all(e), same.long())
+        with NoneReduce(self.pair_loss) as loss: cost = loss(e.compare_all(), same.long())
         return (self.weights(cost.detach(), same)*cost).sum()
 
-    def weights(self,
-        cost, # What each pair costs, detached
-        same, # Targets of the pairs, Booleans
-    ): # Weights, which add up to 1 where there are pairs of both kinds
-        "How much each pair counts"
-        n,others = same.sum(),~same
-        if self.hard: others = others & (torch.where(same, -math.inf, cost).argsort(descending=True).argsort() < self.hard*n.clamp(min=1))
-        if not self.balance: return (same|others)/(n+others.sum()).clamp(min=1)
-        return same/n.clamp(min=1)/2 + others/others.sum().clamp(min=1)/2
+# %% ../nbs/03_losses.ipynb #9453ba39
+@patch
+def weights(self:AllPairsLoss,
+    cost, # What each pair costs, detached
+    same, # Targets of the pairs, Booleans
+) -> Tensor: # Weights, which add up to 1 if there are pairs of both kinds
+    "How much each pair counts"
+    n = same.sum().clamp(min=1)
+    others = ~same
+    if self.hard: others &= _costliest(torch.where(same, -math.inf, cost), self.hard*n)
+    if not self.balance: return (same|others)/(same|others).sum().clamp(min=1)
+    return same/n/2 + others/others.sum().clamp(min=1)/2
+
+def _costliest(cost, n): return cost.argsort(descending=True).argsort() < n
 
 # %% ../nbs/03_losses.ipynb #afe5e1dc
 class MetricLoss(BatchLoss):
-    "A loss of pytorch-metric-learning, and a miner, for batches of classes"
+    "A loss of pytorch-metric-learning, and a miner, for batches of images with classes"
     def __init__(self,
         loss, # A loss, or the name of one
         miner=None, # A miner, or the name of one
@@ -104,20 +121,24 @@ class MetricLoss(BatchLoss):
         **kwargs # For a loss that is given by its name
     ):
         super().__init__(pair_loss or ContrastiveLoss())
-        if kwargs and not isinstance(loss, str): raise TypeError(f'{", ".join(kwargs)}: only for a loss that is given by its name')
+        if kwargs and not isinstance(loss, str):
+            raise TypeError(f'{", ".join(kwargs)}: only for a loss that is given by its name')
         self.loss = _metric_learning('losses', loss, **kwargs)
         self.miner = miner and _metric_learning('miners', miner)
 
     def batch(self, e, y):
-        e = e.flatten(1)
-        return self.loss(e, y, self.miner(e, y)) if self.miner else self.loss(e, y)
+        e = e.as_subclass(Tensor).flatten(1)
+        if not self.miner: return self.loss(e, y)
+        return self.loss(e, y, self.miner(e, y))
 
 # %% ../nbs/03_losses.ipynb #5af97849
 def _metric_learning(kind, o, **kwargs):
     "The loss or miner `o`, made if it is a name"
     if isinstance(o, type): raise TypeError(f'give a {o.__name__}(...), or its name, not the class')
-    if not isinstance(o, str): return o
+    if callable(o): return o
+    if not isinstance(o, str): raise TypeError(f'give one of the {kind} of pytorch-metric-learning, or its name, not {o!r}')
     try: module = import_module(f'pytorch_metric_learning.{kind}')
-    except ImportError as e: raise ImportError(f'{o} needs pytorch-metric-learning: pip install siamese_verify[metric]') from e
+    except ImportError as e:
+        raise ImportError(f'{o} needs pytorch-metric-learning: pip install siamese_verify[metric]') from e
     if not hasattr(module, o): raise ValueError(f'there is no {o} among the {kind} of pytorch-metric-learning')
     return getattr(module, o)(**kwargs)

@@ -1,9 +1,13 @@
-"An image store whose filling is killed, and one that two processes fill at once"
+"An image store whose filling is killed or stopped, and one that two processes fill at once; full disks, odd files"
 import os, signal, subprocess, sys, time
+from pathlib import Path
 
-import numpy as np
-from siamese_verify.all import ImageStore, L
+import numpy as np, pytest
+from fastcore.foundation import L
 from PIL import Image
+
+from siamese_verify import store as module
+from siamese_verify.store import ImageStore
 
 def pictures(path, n):
     "The files of `n` random pictures"
@@ -11,18 +15,20 @@ def pictures(path, n):
     for k in range(n): Image.fromarray(rng.integers(0, 256, (40,40,3), dtype=np.uint8)).save(path/f'{k:04}.png')
     return L(sorted(path.glob('*.png')))
 
-def filler(files, path):
+def filler(files, path, pause=.001, **kwargs):
     "A process that fills a store below `path`, and pauses before each image"
     code = '''import sys, time
 from pathlib import Path
 from siamese_verify import store
 read = store._read
 def slow(*args):
-    time.sleep(.001)
+    print('reading', flush=True)
+    time.sleep(float(sys.argv[3]))
     return read(*args)
 store._read = slow
-store.ImageStore(sorted(Path(sys.argv[1]).glob('*.png')), 32, path=sys.argv[2])'''
-    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', code, files[0].parent, path])
+store.ImageStore(sorted(Path(sys.argv[1]).glob('*.png')), 32, path=sys.argv[2], n_workers=2)'''
+    args = [sys.executable, '-W', 'ignore', '-c', code, files[0].parent, path, str(pause)]
+    return subprocess.Popen(args, **{'stdout':subprocess.DEVNULL, **kwargs})
 
 def stamped(path, n):
     "How many stamps are at the end of the file of the store"
@@ -65,3 +71,60 @@ def test_cut(tmp_path):
     assert ImageStore(files, 32, path=stores).read.tolist()==[3,4]
     whole.path.unlink()
     assert len(ImageStore(files, 32, path=stores).read)==5
+
+def test_interrupted(tmp_path):
+    "Ctrl-C waits for the images that are being read, not for all that are to come"
+    p = filler(pictures(tmp_path, 300), tmp_path/'stores', pause=.2, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdout.readline()
+    p.send_signal(signal.SIGINT)
+    out,err = p.communicate(timeout=20)    # all would take 30 s
+    assert b'KeyboardInterrupt' in err
+    assert out.count(b'reading') < 100
+
+def test_large_goes_to_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'fastai_path', lambda folder: tmp_path/folder)
+    files = pictures(tmp_path, 3)
+    store = ImageStore(files, 32, max_gb=1e-6)
+    assert store.path.parent==tmp_path/'data'/'siamese_stores'
+    assert (store.data==ImageStore(files, 32).data).all()
+    assert str(store.path) in repr(store)
+
+def test_disk_that_fills_up(tmp_path, monkeypatch):
+    "Whatever takes the room between the look and the file, nothing is left behind"
+    files = pictures(tmp_path, 3)
+    def fail(f, size):
+        f.write(bytes(100))
+        f.flush()
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(module, '_lengthen', fail)
+    with pytest.raises(OSError, match='No space left'): ImageStore(files, 32, path=tmp_path/'stores')
+    assert not list((tmp_path/'stores').iterdir())
+    monkeypatch.undo()
+    store = ImageStore(files, 32, path=tmp_path/'stores')
+    cut = store.path.read_bytes()[:1000]
+    store.path.write_bytes(cut)
+    monkeypatch.setattr(module, '_lengthen', fail)
+    with pytest.raises(OSError, match='No space left'): ImageStore(files, 32, path=tmp_path/'stores')
+    assert store.path.read_bytes()==cut
+
+def test_empty_file_of_1970(tmp_path):
+    (tmp_path/'a.png').touch()
+    os.utime(tmp_path/'a.png', (0,0))
+    for _ in range(2):
+        with pytest.raises(ValueError, match='a.png cannot be read'): ImageStore([tmp_path/'a.png'], 32, path=tmp_path/'stores')
+
+def test_name_that_is_not_utf8(tmp_path):
+    file = Path(os.fsdecode(os.fsencode(tmp_path)+b'/caf\xe9.png'))
+    Image.new('RGB', (40,40), 'red').save(tmp_path/'a.png')
+    os.rename(tmp_path/'a.png', file)
+    ImageStore([file], 32, path=tmp_path/'stores')
+    assert not len(ImageStore([file], 32, path=tmp_path/'stores').read)
+
+@pytest.mark.parametrize('kwargs', [dict(size=32.5), dict(size=(32,)), dict(size=None), dict(size=True), dict(size=32, max_gb=float('nan')),
+                                    dict(size=32, method=None), dict(size=32, n_workers=1.5)])
+def test_arguments(tmp_path, kwargs):
+    with pytest.raises(ValueError): ImageStore(pictures(tmp_path, 1), **kwargs)
+
+def test_no_threads(tmp_path):
+    files = pictures(tmp_path, 3)
+    assert (ImageStore(files, np.int64(32), n_workers=0).data==ImageStore(files, [32,32]).data).all()
