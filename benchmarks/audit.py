@@ -24,8 +24,10 @@ def cropped(im):
     w,h = im.size
     return im.crop((w//10, h//10, w-w//10, h-h//10))
 
-changes = {'re-encoded, JPEG 60':(noop,'.jpg',dict(quality=60)), 'resized to 60 %':(small,'.png',{}), 'brightened by a quarter':(bright,'.png',{}),
-           'grey':(lambda im: im.convert('L').convert('RGB'),'.png',{}), 'mirrored':(ImageOps.mirror,'.png',{}), 'cropped to 80 %':(cropped,'.png',{})}
+def grey(im): return im.convert('L').convert('RGB')
+
+changes = {'re-encoded, JPEG 60':noop, 'resized to 60 %':small, 'brightened by a quarter':bright,
+           'grey':grey, 'mirrored':ImageOps.mirror, 'cropped to 80 %':cropped}
 
 def plant(images, path, n, seed, kinds=('exact',*changes)):
     "Copies of `n` images of each kind: files, their originals and what was done"
@@ -33,12 +35,10 @@ def plant(images, path, n, seed, kinds=('exact',*changes)):
     planted = []
     for what in kinds:
         for i in rng.choice(len(images), n, replace=False):
-            f = path/f'{len(planted)}{images[i].suffix}'
+            suffix = {'exact':images[i].suffix, 're-encoded, JPEG 60':'.jpg'}.get(what, '.png')
+            f = path/f'{len(planted)}{suffix}'
             if what=='exact': shutil.copy(images[i], f)
-            else:
-                func,suffix,kwargs = changes[what]
-                f = f.with_suffix(suffix)
-                func(open_image(images[i])).save(f, **kwargs)
+            else: changes[what](open_image(images[i])).save(f, quality=60)    # PNG has no quality
             planted.append((f, i, what))
     return planted
 

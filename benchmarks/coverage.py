@@ -3,15 +3,16 @@
     python benchmarks/coverage.py
     python benchmarks/coverage.py --omniglot FOLDER_OF_ZIPS
 
-Populations: `points`, a synthetic one with look-alikes, easy and hard classes; `tail`, the same with a few very hard ones;
-`glyphs` and, with a folder, `omniglot`: embeddings of a frozen EfficientNet-Lite0, kept in fastai's data folder, of characters as
-they are and turned by right angles. Each draw takes
-some classes without putting them back, and 5 or 5 to 20 images of each. Writes benchmarks/results/coverage.csv (intervals),
-coverage_fit.csv (thresholds fitted with and without confidence) and coverage_compare.csv (two models that are equally good),
-which the page *How sure is a rate?* shows.
+Populations: `points`, a synthetic one with look-alikes, easy and hard classes; `tail`, the same with a few very hard
+ones; `glyphs` and, with a folder, `omniglot`: characters as they are and turned by right angles, as a frozen
+EfficientNet-Lite0 embeds them (kept in fastai's data folder). Each draw takes some classes without putting them back,
+and 5 or 5 to 20 images of each (of `glyphs` 5 to 12). Writes benchmarks/results/coverage.csv (intervals),
+coverage_fit.csv (thresholds fitted with and without confidence) and coverage_compare.csv (two models, equally good or
+not), which the page *How sure is a rate?* shows.
 """
 import time, zipfile
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 from fastcore.script import call_parse
@@ -42,7 +43,8 @@ def encoded(name, images):
     if not fname.exists():
         encoder = create_encoder(efficientnet_lite0, concat_pool=False).eval()
         ims,y = zip(*images())
-        x = [torch.from_numpy(np.array(im.convert('RGB').resize((64,64)), np.float32)/127.5-1).permute(2,0,1) for im in ims]
+        x = [np.array(im.convert('RGB').resize((64,64)), np.float32)/127.5-1 for im in ims]
+        x = [torch.from_numpy(o).permute(2,0,1) for o in x]
         e = torch.cat([encoder(torch.stack(x[i:i+64])) for i in range(0, len(x), 64)])
         fname.parent.mkdir(parents=True, exist_ok=True)
         np.savez(fname, e=e.numpy(), y=np.array(y))
@@ -66,11 +68,12 @@ def omniglot(path):
                 yield Image.open(BytesIO(z.read(name))).convert('L'),name.rsplit('/', 1)[0].split('/', 1)[1]
 
 class Population:
-    "Images with known rates: those of all their pairs"
-    def __init__(self, name, e, y):
-        few = np.bincount(y)[y]>=5
-        self.name,self.e,self.y = name,torch.as_tensor(e[few]).float(),np.unique(y[few], return_inverse=True)[1]
-        self.of = np.split(np.argsort(self.y, kind='stable'), np.cumsum(np.bincount(self.y))[:-1])
+    "Classes of `m` images each, and their rates: those of all pairs"
+    def __init__(self, name, e, y, m=20):
+        of = np.split(np.argsort(y, kind='stable'), np.cumsum(np.bincount(y))[:-1])
+        kept = np.array([o[:m] for o in of if len(o)>=m])
+        self.name,self.e,self.y = name,torch.as_tensor(e[kept.ravel()]).float(),np.repeat(np.arange(len(kept)), m)
+        self.of = np.arange(len(self.y)).reshape(-1, m)
         self.curve = c = count_pairs(self.e, self.y, bins=2**12).curve
         fits = [c.fit(fmr=o) for o in fmrs]+[c.fit(fnmr=o) for o in fnmrs]
         self.thresholds = [o.threshold for o in fits]
@@ -105,13 +108,15 @@ def wilson(p, n):
     return mid-half,mid+half
 
 def others(pop, idx, rng, boots=200):
-    "The intervals of others for FMR and FNMR at each threshold: naive, plug-in, bootstrap; method, rate, threshold, low, high"
+    "Other intervals of FMR and FNMR at each threshold: method, rate, number of the threshold, low, high"
     sums,n,same = block_sums(pop, idx, pop.thresholds)
     w = rng.multinomial(len(same), np.full(len(same), 1/len(same)), boots)
     for k,(fm,fnm) in enumerate(sums):
+        fmr,fnmr = fm.sum()/n.sum(),fnm.sum()/same.sum()
+        fmr_boot,fnmr_boot = ((w@fm)*w).sum(1)/((w@n)*w).sum(1),(w@fnm)/(w@same)
+        v = ((fnm-fnmr*same)**2).sum()/same.sum()**2
         for rate,p,pairs,v,boot in (
-            ('FMR', fm.sum()/n.sum(), n.sum()/2, _dyadic(fm, n), ((w@fm)*w).sum(1)/((w@n)*w).sum(1)),
-            ('FNMR', fnm.sum()/same.sum(), same.sum(), ((fnm-fnm.sum()/same.sum()*same)**2).sum()/same.sum()**2, (w@fnm)/(w@same))):
+            ('FMR', fmr, n.sum()/2, _dyadic(fm, n), fmr_boot), ('FNMR', fnmr, same.sum(), v, fnmr_boot)):
             yield 'pairs as if independent',rate,k,*wilson(p, pairs)
             yield 'Wilson, plug-in variance',rate,k,*wilson(p, min(p*(1-p)/v, pairs) if v>0 else pairs)
             yield 'bootstrap of classes',rate,k,*np.quantile(boot, [.025,.975])
@@ -128,16 +133,17 @@ def ours(counts, pop, rng):
                      ('EER',counts.eer_estimates()), ('FNMR at an FMR',counts.fnmr_at_estimates(ats))):
         for i,(low,high) in enumerate(zip(*est.interval()[:2])): yield 'ours',rate,i,low,high
 
-def true_rate(pop, rate, i): return {'FMR':pop.fmr, 'FNMR':pop.fnmr, 'EER':[pop.eer], 'FNMR at an FMR':pop.at}[rate][i]
+def true_rate(pop, rate, i):
+    return {'FMR':pop.fmr, 'FNMR':pop.fnmr, 'EER':[pop.eer], 'FNMR at an FMR':pop.at}[rate][i]
 
 def on_others(pop, g, size, fit, rng):
     "Rates at a threshold that was fitted on other classes"
     idx = pop.draw(g, size, rng)
     counts = count_pairs(pop.e[idx], pop.y[idx], thresholds=[fit.threshold], bins=512)
     k = [counts.curve.cut(fit.threshold)]
-    for rate,est in (('FMR, threshold of others',counts.fmr_estimates(k)), ('FNMR, threshold of others',counts.fnmr_estimates(k))):
+    for rate,est in (('FMR',counts.fmr_estimates(k)), ('FNMR',counts.fnmr_estimates(k))):
         low,high = (o[0] for o in est.interval()[:2])
-        yield 'ours',rate,0,low,high
+        yield 'ours',f'{rate}, threshold of others',0,low,high
 
 def cell(pop, g, size, reps, seed):
     "All intervals of `reps` draws: rows for coverage, and rows for fitted thresholds"
@@ -158,11 +164,19 @@ def cell(pop, g, size, reps, seed):
                 try: above = pop.true(counts.fit(**kw, confidence=confidence).threshold)[name]>max(kw.values())
                 except ValueError: above = math.nan
                 fits[name,max(kw.values()),confidence or 0].append(above)
+    return held_rows(pop, g, size, held),fit_rows(pop, g, size, fits)
+
+def held_rows(pop, g, size, held):
     facts = dict(population=pop.name, classes=g, images=size)
-    rows = [dict(facts, method=m, rate=r, true=t, draws=len(o), covered=np.mean([a for a,_ in o]), width=np.mean([b for _,b in o]))
-            for (m,r,t),o in held.items()]
-    return rows,[dict(facts, rate=r, wanted=w, confidence=c, draws=len(o), answered=np.isfinite(o).mean(), exceeded=np.nansum(o)/len(o))
-                 for (r,w,c),o in fits.items()]
+    for (m,r,t),o in held.items():
+        covered,width = np.mean(o, 0)
+        yield dict(facts, method=m, rate=r, true=t, draws=len(o), covered=covered, width=width)
+
+def fit_rows(pop, g, size, fits):
+    facts = dict(population=pop.name, classes=g, images=size)
+    for (r,w,c),o in fits.items():
+        share = dict(answered=np.isfinite(o).mean(), exceeded=np.nansum(o)/len(o))
+        yield dict(facts, rate=r, wanted=w, confidence=c, draws=len(o), **share)
 
 def mcnemar(x, y):
     "p-value of two models' mistakes, as if pairs were independent"
@@ -170,10 +184,12 @@ def mcnemar(x, y):
     return stats.binomtest(int(b), int(b+c)).pvalue if b+c else 1.
 
 def compared(pop, g, worse, reps, seed):
-    "How often two models are told apart: embeddings with noise of their own, as much for both, or `worse` times as much for one"
+    "How often two models are told apart: noise of their own, as much for both, or `worse` times as much for one"
     rng = np.random.default_rng([seed, g, int(100*worse), *pop.name.encode()])
     noise = .7*pop.e.std(0).numpy()
-    noisy = lambda idx,by: torch.as_tensor(pop.e[idx].numpy()+by*noise*rng.normal(size=(len(idx),pop.e.shape[1]))).float()
+    def noisy(idx, by):
+        e = pop.e[idx].numpy()
+        return torch.as_tensor(e+by*noise*rng.normal(size=e.shape)).float()
     some = pop.draw(min(len(pop.of), 200), '5', rng)
     t = count_pairs(noisy(some, 1), pop.y[some]).fit('eer').threshold
     found = collections.defaultdict(list)
@@ -184,15 +200,18 @@ def compared(pop, g, worse, reps, seed):
         for name,p in table.p.items(): found['ours',name].append(p<.05)
         i,j = np.triu_indices(len(y), 1)
         wrong = [(distance_matrix(o, o).numpy()[i,j]<t)!=(y[i]==y[j]) for o in e]
-        for name,of in (('FMR',y[i]!=y[j]), ('FNMR',y[i]==y[j])): found['McNemar on pairs',name].append(mcnemar(*[o[of] for o in wrong])<.05)
-    return [dict(population=pop.name, classes=g, noise=worse, method=m, rate=r, draws=len(o), told_apart=np.mean(o)) for (m,r),o in found.items()]
+        for name,of in (('FMR',y[i]!=y[j]), ('FNMR',y[i]==y[j])):
+            found['McNemar on pairs',name].append(mcnemar(*[o[of] for o in wrong])<.05)
+    facts = dict(population=pop.name, classes=g, noise=worse)
+    return [dict(facts, method=m, rate=r, draws=len(o), told_apart=np.mean(o)) for (m,r),o in found.items()]
 
 def populations(omniglot_path, names, seed):
     for name in names:
         if name=='points': yield Population(name, *points(1000, .25, np.random.default_rng(seed)))
         if name=='tail': yield Population(name, *points(1000, .4, np.random.default_rng(seed+1)))
-        if name=='glyphs': yield Population(name, *encoded(name, lambda: turned(glyphs(), (0,90))))
-        if name=='omniglot' and omniglot_path: yield Population(name, *encoded(name, lambda: turned(omniglot(omniglot_path), (0,90,180,270))))
+        if name=='glyphs': yield Population(name, *encoded(name, lambda: turned(glyphs(), (0,90))), m=12)
+        if name=='omniglot' and omniglot_path:
+            yield Population(name, *encoded(name, lambda: turned(omniglot(omniglot_path), (0,90,180,270))))
 
 def keep(name, rows, **facts):
     "Put rows into a table, in place of older ones of the same population and number of classes"
@@ -216,12 +235,17 @@ def main(
 ):
     "Write how often intervals hold the true rate"
     start = time.time()
-    command = f'python benchmarks/coverage.py --reps {reps} --names {names} --classes {classes} --seed {seed}'+' --omniglot FOLDER'*(omniglot is not None)
+    command = f'python benchmarks/coverage.py --reps {reps} --names {names} --classes {classes} --seed {seed}'
+    if omniglot: command += ' --omniglot FOLDER'
     for pop in populations(omniglot, names.split(','), seed):
-        print(pop.name, len(pop.of), 'classes', len(pop.y), 'images', f'EER {pop.eer:.4f}, {time.time()-start:.0f} s', flush=True)
+        seconds = time.time()-start
+        print(f'{pop.name}: {len(pop.of)} classes, {len(pop.y)} images, EER {pop.eer:.4f}, {seconds:.0f} s', flush=True)
         for g in map(int, classes.split(',')):
-            cover,fit = (sum(o, []) for o in zip(*[cell(pop, g, size, reps, seed) for size in sizes]))
-            compare = sum([compared(pop, g, worse, reps, seed) for worse in (1,1.15)], []) if pop.name!='tail' else []
-            for name,rows in ('',cover),('_fit',fit),('_compare',compare): keep(f'coverage{name}.csv', rows, seed=seed, command=command)
+            cover,fit = ([*chain(*o)] for o in zip(*[cell(pop, g, size, reps, seed) for size in sizes]))
+            noises = () if pop.name=='tail' else (1,1.15)
+            compare = [*chain(*[compared(pop, g, worse, reps, seed) for worse in noises])]
+            for name,rows in ('',cover),('_fit',fit),('_compare',compare):
+                keep(f'coverage{name}.csv', rows, seed=seed, command=command)
             mine = [o['covered'] for o in cover if o['method']=='ours']
-            print(f'{g} classes: least {min(mine):.3f}, mean {np.mean(mine):.3f}, {time.time()-start:.0f} s', flush=True)
+            text = f'{g} classes: least {min(mine):.3f}, mean {np.mean(mine):.3f}'
+            print(f'{text}, {time.time()-start:.0f} s', flush=True)

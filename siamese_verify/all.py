@@ -14,3 +14,4 @@ from siamese_verify.curves import *
 from siamese_verify.losses import *
 from siamese_verify.training import *
 from siamese_verify.evaluation import *
+from siamese_verify.audit import *

@@ -35,10 +35,10 @@ def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained):
     "Raise an error for options of `train` that cannot work, before anything is read"
     from siamese_verify.data import check_number
     if kind not in ('head','threshold','distance'): raise ValueError(f'--kind is head, threshold or distance, not {kind!r}')
-    whole = dict(size=(size,1), epochs=(epochs,0), bs=(bs,4), seed=(seed,0), folds=(folds or 0,0))
+    whole = dict(size=(size,1), epochs=(epochs,0), bs=(bs,4), seed=(seed,0), folds=(folds or 3,3))
     for name,(o,low) in whole.items(): check_number(f'--{name}', o, low, kind=int)
     if lr is not None: check_number('--lr', lr, 1e-12, 1e6)
-    if fmr is not None: check_number('--fmr', fmr, 0, 1)
+    if fmr is not None: check_number('--fmr', fmr, 1e-9, 1-1e-9)
     if fmr is not None and kind=='head': raise ValueError('--fmr is for a threshold or a distance, not for a head')
     if not epochs and (kind=='head' or untrained):
         raise ValueError('--epochs 0 keeps a pretrained encoder as it is: give more to train a head, or from scratch')
@@ -58,7 +58,8 @@ def _images(path, pattern, valid, skip, seed):
 
 def _has_splits(path):
     "Are there folders of training and validation images?"
-    return (Path(path)/'train').is_dir() and any((Path(path)/o).is_dir() for o in ('valid','val'))
+    names = {o.name.lower() for o in Path(path).glob('*') if o.is_dir()}
+    return 'train' in names and bool(names & {'valid','val'})
 
 # %% ../nbs/07_cli.ipynb #1de964c2
 def _arch(name):
@@ -68,13 +69,13 @@ def _arch(name):
     if name in own: return own[name]
     return models.get_model_builder(name) if name in models.list_models() else name
 
-def _learner(images, arch, size, bs, flip, seed, chunk=None, **kwargs):
-    "A learner of all pairs of batches of images, which are read once, with the usual augmentation"
+def _learner(images, store, arch, bs, flip, seed, chunk=None, **kwargs):
+    "A learner of all pairs of batches of images, with the usual augmentation"
     from siamese_verify.all import aug_transforms, create_siamese_model, set_seed, siamese_learner
     set_seed(seed)
     bs = min(bs, len(images.splits['train']))
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
-    dls = images.dls(bs=bs, per_class=min(4, bs//2), store=images.store(size), after_batch=tfms, seed=seed)
+    dls = images.dls(bs=bs, per_class=min(4, bs//2), store=store, after_batch=tfms, seed=seed)
     return siamese_learner(dls, create_siamese_model(_arch(arch), **kwargs), chunk=chunk)
 
 # %% ../nbs/07_cli.ipynb #99889e4e
@@ -137,10 +138,10 @@ def demo(
     _check_options('threshold', 32, epochs, None, 64, None, None, seed, True)
     images = Glyphs(ClassSplitter(seen_pct=.1, threshold_pct=.1, seed=seed), size=32)
     print(images)
-    learners = {}
+    learners,store = {},images.store(32)
     for kind,kwargs in dict(head=dict(lin_ftrs=[256], ps=.1), distance={}, threshold={}).items():
         print(f'\n{kind}: {epochs} epochs')
-        learn = learners[kind] = _learner(images, 'small', 32, 64, False, seed, kind=kind, **kwargs)
+        learn = learners[kind] = _learner(images, store, 'small', 64, False, seed, kind=kind, **kwargs)
         _train(learn, epochs, None, True)
         print(_fit(learn))
     _write(learn, out, _unseen(learners))
@@ -180,6 +181,7 @@ def train(
     scratch:bool=False, # Start from random weights? (`small` always does)
     flip:bool=True, # Augment with mirrored images and other light? Not for letters, say
     skip:bool=False, # Leave out files that cannot be read, and name them?
+    leaks:bool=False, # Go on although there are copies of an image in two splits?
     seed:int=42, # Seed of the split, the pairs and the model
 ):
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
@@ -188,21 +190,31 @@ def train(
     _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch)
     images = _images(path, pattern, valid, skip, seed)
     print(images)
+    n_folds = _n_folds(images, folds, valid)
+    store = images.store(size)
+    _audit(images, store, leaks)
     kwargs = dict(chunk=chunk, kind=kind, pretrained=not scratch)
-    learn = _learner(images, arch, size, bs, flip, seed, **kwargs)
+    learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
     before = None if scratch or kind=='head' or not epochs else learn.fit_threshold(use=False, fmr=fmr)
     _train(learn, epochs, lr, scratch)
     table = _fit(learn, fmr=fmr)
     print(f'\n{table}')
     if before: print(_what_training_did(table, before))
     def trained(images):
-        learn = _learner(images, arch, size, bs, flip, seed, **kwargs)
+        learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
         _train(learn, epochs, lr, scratch)
         return learn
-    if n := _n_folds(images, folds, valid): print(_each_class_once(images, trained, n, fmr))
     _write(learn, out, table.to_df())
+    if n_folds: print(_each_class_once(images, trained, n_folds, fmr))
 
 # %% ../nbs/07_cli.ipynb #94dfc65b
+def _audit(images, store, leaks):
+    "Print what is wrong with the data, and stop for a leak"
+    from siamese_verify.all import audit_lines
+    lines,leak = audit_lines(images, store)
+    print(*lines, sep='\n')
+    if leak and not leaks: raise ValueError(f'{lines[0].removeprefix("audit: ")}; take copies out, or go on with --leaks')
+
 def _what_training_did(now, before):
     "Did training help, or could the difference be chance?"
     from siamese_verify.all import compare_rates, verdict
@@ -214,6 +226,7 @@ def _what_training_did(now, before):
 def _n_folds(images, folds, valid):
     "How many folds: as many as are asked for, or some if classes are few"
     n = len(images.vocab)
+    if folds and n<2*folds: raise ValueError(f'--folds {folds} takes {2*folds} classes or more, and there are {n}')
     if folds is not None: return folds
     return min(4, n//2) if valid=='classes' and 6<=n<20 else 0
 
@@ -237,6 +250,7 @@ def predict(
     if not Path(model).exists(): raise FileNotFoundError(f'there is no model {model}: make one with siamese_verify train')
     learn = load_learner(Path(model)/'model.pkl' if Path(model).is_dir() else model)
     with learn.no_bar(): answer,_,p = learn.predict((left, right), prior=prior)
+    if not p.ndim: raise ValueError(f'nobody has fitted a threshold for {model}: call learn.fit_threshold() before exporting')
     print(f'{answer} ({_percent(p[1].item())} same, if {_percent(prior)} of the pairs are)')
 
 def _percent(p): return '> 99 %' if .99<p<1 else '< 1 %' if 0<p<.01 else f'{100*p:.0f} %'

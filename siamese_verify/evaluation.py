@@ -41,7 +41,7 @@ def split_pairs(self:SiameseLearner,
 ) -> tuple: # P distances, P Boolean targets, and P × 2 numbers of images
     "All pairs of a split, or those that were given"
     images = self.images_of()
-    if images.y is None: return *self.model.distances(self.dls.pair_dl(name)),self.dls.pairs[name][:,:2]
+    if self.uses_given(): return *self.model.distances(self.dls.pair_dl(name)),self.dls.pairs[name][:,:2]
     idx = images.splits[self.dls.check_split(name)]
     d,same,rows = all_pairs(self.model, self.embeddings(name), images.y[idx])
     return d,torch.as_tensor(same, device=d.device),idx[rows]
@@ -55,6 +55,7 @@ def top_errors(self:SiameseLearner,
 ) -> pd.DataFrame: # Columns `left`, `right`, `same`, and `beyond`: how far the distance is on the wrong side
     "The pairs whose answer is wrong, those first whose distance is farthest from the threshold"
     d,same,rows = self.split_pairs(name)
+    if not d.isfinite().all(): raise ValueError('some distances are NaN or infinite: the training has diverged')
     wrong = (d<self.model.threshold)!=same
     beyond = torch.where(wrong, (d-self.model.threshold).abs(), -1)
     worst = beyond.topk(min(n, int(wrong.sum()))).indices.tolist()
@@ -80,6 +81,8 @@ def compare(
 ) -> Comparison:
     "Is one model better than the other on the same images, or could that be chance?"
     models = a.model,b.model
+    fitted = [o for o in models if getattr(o, 'fitted_on', None)==name]
+    if fitted: warnings.warn(f'{len(fitted)} of 2 thresholds were fitted on {name}, which flatters them: FMR, FNMR and accuracy are no fair comparison')
     most = 10**5 if any(isinstance(o, SiameseModel) for o in models) else None    # the same pairs for both
     counts = [learn.pair_counts(name, most=most) for learn in (a,b)]
     return compare_rates(*counts, [o.threshold for o in models], **kwargs)
@@ -127,6 +130,8 @@ def cross_validate(
     **kwargs # As in `PairCounts.rates`
 ) -> ErrorRates: # At thresholds that were fitted in each fold
     "Report on each class once, by a model that never saw it"
+    if getattr(getattr(train, 'recorder', None), 'values', None):
+        raise ValueError('this learner was trained, on classes that it would be asked about: give a function that trains')
     labels = np.array(images.vocab)[images.y]
     found = []
     for splits in class_folds(images, folds, seed):

@@ -120,8 +120,7 @@ def interval(self:Estimates,
     p,df = self.value,degrees_of_freedom(self.left_out, self.classes, self.erred)
     with np.errstate(all='ignore'):
         n = np.where((p>0) & (p<1), p*(1-p)/jackknife_variance(self.left_out), self.none)
-        n = np.minimum(n, self.pairs)*shrinkage(df, confidence)
-        n = np.minimum(n, self.most*shrinkage(self.classes-1, confidence))
+        n = np.minimum(np.minimum(n, self.pairs)*shrinkage(df, confidence), self.most)
     low,high = exact_interval(p, n, confidence)
     most = exact_interval(np.minimum(self.erred/self.classes, 1), self.classes, confidence)[1]
     return low,np.where(self.erred>0, np.minimum(high, np.maximum(most, p)), high),n
@@ -687,8 +686,7 @@ def difference(
 ) -> tuple: # T differences a - b, lower ends, upper ends, p-values
     "The difference of two rates, paired over clusters, by Student's t"
     diff,left_out = a.value-b.value,a.left_out-b.left_out
-    moved = (np.abs(left_out-left_out.mean(0))>1e-12).sum(0)
-    df = np.maximum(degrees_of_freedom(left_out, min(a.classes, b.classes), moved), 1e-3)
+    df = max(min(a.classes, b.classes)-1, 1e-3)
     se = np.sqrt(jackknife_variance(left_out))
     none = np.where(diff==0, 0., np.nan)
     with np.errstate(all='ignore'): p = np.where(se>0, 2*stats.t.sf(np.abs(diff)/se, df), none+1)

@@ -149,10 +149,10 @@ class EpochDL(TfmdDL):
     epoch,looking = -1,False
     @delegates(TfmdDL.__init__)
     def __init__(self, dataset, **kwargs):
-        evaluates = getattr(dataset, 'split_idx', None)
+        self.evaluates = bool(getattr(dataset, 'split_idx', None))
         if _store(dataset): kwargs['num_workers'] = 0
-        with keep_random() if evaluates else nullcontext(): super().__init__(dataset, **kwargs)
-        if evaluates: self.fake_l.generator = torch.Generator()    # which a pass takes its number from
+        with keep_random() if self.evaluates else nullcontext(): super().__init__(dataset, **kwargs)
+        if self.evaluates: self.fake_l.generator = torch.Generator()    # which a pass takes its number from
 
     def before_iter(self):
         if not self.looking: self.epoch += 1
@@ -162,6 +162,15 @@ class EpochDL(TfmdDL):
         if not _store(self.dataset): return super().create_batches(samps)
         read = partial(self.dataset.items.batch, device=self.device)
         return map(read, chunked(samps, self.bs, self.drop_last))
+
+    def __iter__(self): return _undisturbed(super().__iter__()) if self.evaluates else super().__iter__()
+
+def _undisturbed(batches):
+    "Batches whose transforms draw random numbers that nobody will miss"
+    while True:
+        with keep_random(): b = next(batches, None)
+        if b is None: return
+        yield b
 
 def _store(dataset): return getattr(getattr(dataset, 'items', None), 'store', None)
 

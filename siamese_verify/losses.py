@@ -44,7 +44,7 @@ class ContrastiveLoss(nn.Module):
         return (w*cost).sum()/w.sum()
 
     def activation(self, d): return d.reshape(-1)    # of a single pair, fastai hands on a number
-    def decodes(self, d): return (d<self.margin/2).long()
+    def decodes(self, d): raise ValueError('a distance is no answer: take a SiameseLearner, or a ThresholdSiamese')
 
 # %% ../nbs/03_losses.ipynb #f16a9ac5
 def _check_contrastive(margin, weight, reduction):

@@ -306,7 +306,6 @@ class Threshold(nn.Module):
 # %% ../nbs/01_model.ipynb #ecb0235c
 class DistanceSiamese(Siamese):
     "The distance of two images: that of their embeddings"
-    fitted_on = None    # name of the split that the threshold was fitted on, if any
     def __init__(self,
         backbone:nn.Module, # Encoder: images to embeddings
         distance_metric=normalized_squared_euclidean_distance, # Function of two batches of embeddings
@@ -316,6 +315,7 @@ class DistanceSiamese(Siamese):
         self.backbone,self.distance_metric = backbone,distance_metric
         self.head = Threshold(threshold, learned=False)
         self.register_buffer('calibration', torch.full((6,), math.nan))    # of its probabilities, once they are fitted
+        self.register_buffer('fitted', torch.tensor(-1))    # number of the split that the threshold was fitted on
 
     @property
     def encoder(self): return self.backbone
@@ -327,9 +327,21 @@ class DistanceSiamese(Siamese):
         self.head.threshold.data.fill_(check_number('threshold', t))
         self.fitted_on = None    # by hand, as far as the model knows
 
+    @property
+    def fitted_on(self): return split_names[self.fitted] if self.fitted>=0 else None
+    @fitted_on.setter
+    def fitted_on(self, name): self.fitted.fill_(-1 if name is None else split_names.index(name))
+
     def embedding_distance(self, e1, e2): return self.distance_metric(e1.flatten(1), e2.flatten(1))
     def compare(self, e1, e2): return self.embedding_distance(e1, e2)
     def to_distance(self, d): return d
+
+# %% ../nbs/01_model.ipynb #212341fe
+@patch
+def forget_fit(self:DistanceSiamese):
+    "Training has moved the distances: no threshold and no probability is fitted any more"
+    self.fitted_on = None
+    self.calibration.fill_(math.nan)
 
 # %% ../nbs/01_model.ipynb #f2d72099
 class ThresholdSiamese(DistanceSiamese):

@@ -116,18 +116,16 @@ class ThresholdFit:
     prior:float=None # Share of same pairs that the accuracy is for; that of these pairs if not given
     warning:str='' # What these pairs cannot support, if anything
     split:str='' # Name of the split that the pairs are from
-    reports:tuple=() # What it achieves on other pairs: a `ThresholdFit` for each split
 
     def __float__(self): return self.threshold
 
 # %% ../nbs/02_threshold.ipynb #54e0ae4a
 @patch
 def to_df(self:ThresholdFit) -> pd.DataFrame:
-    "A row for these pairs, and one for each report"
+    "A row of figures"
     names = ['split','threshold','accuracy','FMR','FNMR','same','not same','objective']
-    fits = [self, *self.reports]
-    rows = [[o.split, o.threshold, o.accuracy, o.fmr, o.fnmr, o.n_same, o.n_not_same, o.objective] for o in fits]
-    df = pd.DataFrame(rows, columns=names)
+    row = [self.split, self.threshold, self.accuracy, self.fmr, self.fnmr, self.n_same, self.n_not_same, self.objective]
+    df = pd.DataFrame([row], columns=names)
     return df.set_index('split') if self.split else df.drop(columns='split')
 
 @patch
@@ -352,7 +350,9 @@ def fit_threshold(self:DistanceSiamese,
 ) -> ThresholdFit:
     "Set the threshold to the best one for some pairs"
     pairs = data if isinstance(data, (tuple,list)) else self.distances(data)
-    return self.head.fit(ErrorCurve.from_pairs(*pairs), **kwargs)
+    res = self.head.fit(ErrorCurve.from_pairs(*pairs), **kwargs)
+    self.forget_fit()    # on pairs that have no name
+    return res
 
 # %% ../nbs/02_threshold.ipynb #4a9192b6
 def plot_distance_histogram(

@@ -29,9 +29,10 @@ def all_rows(
     seed=42, # Seed of that draw
 ) -> np.ndarray: # P × 2 numbers of images, i < j
     "All pairs of some images, or many of them"
-    rows = np.stack(np.triu_indices(n, 1), 1)
-    if most is None or len(rows)<=most: return rows
-    return rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)]
+    if most is None or math.comb(n, 2)<=most: return np.stack(np.triu_indices(n, 1), 1)
+    v = np.random.default_rng(seed).choice(math.comb(n, 2), most, replace=False, shuffle=False)
+    j = ((1+np.sqrt(1+8*v))//2).astype(np.int64)    # number v is at row j, column i of a triangle
+    return np.stack([v-j*(j-1)//2, j], 1)
 
 # %% ../nbs/04_training.ipynb #9372281c
 def all_pairs(
@@ -72,6 +73,9 @@ class CurveMetric(Metric):
         name, # Name in the table of epochs
     ):
         self.func,self._name = func,name
+        self.reset()
+
+    def __getstate__(self): return dict(func=self.func, _name=self._name, batches=[], counted=None)
 
     def reset(self): self.batches,self.counted = [],self
     def accumulate(self, learn):
@@ -114,6 +118,10 @@ class SiameseLearner(Learner):
     def _do_epoch_validate(self, ds_idx=1, dl=None):
         super()._do_epoch_validate(dl=self.evaluated(self.dls[ds_idx] if dl is None else dl))
 
+    def _do_epoch_train(self):
+        if isinstance(self.model, DistanceSiamese): self.model.forget_fit()
+        super()._do_epoch_train()
+
     def pairs_of(self, split):
         name = self.dls.names[split] if isinstance(split, int) else split
         return self.dls.pair_dl(name)
@@ -121,7 +129,8 @@ class SiameseLearner(Learner):
     @delegates(Learner.get_preds)
     def get_preds(self, ds_idx=1, dl=None, with_input=False, with_decoded=False, act=None, **kwargs):
         dl = self.pairs_of(ds_idx) if dl is None else dl
-        res = list(super().get_preds(dl=dl, with_input=with_input, act=noop, **kwargs))
+        kwargs.setdefault('reorder', getattr(dl, 'n', None)!=1)    # of one pair there is nothing to order
+        res = list(super().get_preds(dl=dl, with_input=with_input, act=torch.atleast_1d, **kwargs))
         out = res[with_input]
         res[with_input] = (act or self.probabilities)(out)
         if with_decoded: res.insert(with_input+2, self.model.answer(out))
@@ -131,7 +140,7 @@ class SiameseLearner(Learner):
         "Of *not same* and *same*, as calibrated; if nothing was calibrated, what the loss makes of outputs"
         calibrated = not getattr(self.model, 'calibration', tensor(math.nan)).isnan().any()
         if not calibrated: return getcallable(self.loss_func, 'activation')(out)
-        p = self.model.p_same(self.model.to_distance(out))
+        with torch.no_grad(): p = self.model.p_same(self.model.to_distance(out))
         return torch.stack([1-p, p], -1)
 
     @delegates(Learner.predict)
@@ -156,16 +165,21 @@ def evaluated(self:SiameseLearner,
     if name and not len(dl.dataset):
         raise ValueError('the learner was loaded without its data: give a loader, as learn.dls.test_dl(pairs, with_labels=True)')
     if name and self.compares_all(): return self.dls.image_dl(name, per_class=4)
+    if name and isinstance(self.dls, PairDataLoaders): dl = self.dls.pair_dl(name)
     if any(getattr(cb, 'with_input', False) for cb in self.cbs): return dl    # somebody asks for the images
     return embed_once(self.model, dl)
 
 @patch
 def compares_all(self:SiameseLearner) -> bool:
     "Are the classes of the images known, and do all metrics take all pairs?"
-    images = getattr(self.dls, 'images', None)
-    known = images is not None and images.y is not None
     able = [isinstance(o, CurveMetric) for o in self.metrics] + [isinstance(self.loss_func, BatchLoss)]
-    return known and all(able)
+    return self.dls.images is not None and not self.uses_given(self.dls.pairs) and all(able)
+
+@patch
+def uses_given(self:SiameseLearner, pairs=None) -> bool:
+    "Are the pairs those of a table that somebody gave, rather than of classes?"
+    pairs = pairs or self.dls.pairs
+    return pairs is not None and pairs.given
 
 # %% ../nbs/04_training.ipynb #e4e1818c
 @delegates(Learner.__init__, but='dls,model,loss_func,splitter,metrics')
@@ -186,10 +200,12 @@ def siamese_learner(
     "A `Learner` that tells whether two images show the same thing"
     _check_dls(dls)
     model = arch if isinstance(arch, Siamese) else create_siamese_model(arch, kind, pretrained=pretrained)
-    model.chunk = chunk and check_number('chunk', chunk, 1, kind=int)
+    if chunk is not None: model.chunk = check_number('chunk', chunk, 1, kind=int)
     stats = getattr(model.encoder, 'stats', None)    # of pretrained weights
     if normalize and stats: _normalize(dls, stats)
     loss_func = _batch_loss(dls, model, loss_func, hard)
+    margin = getattr(loss_func.pair_loss, 'margin', None)
+    if margin and model is not arch: model.threshold = margin/2
     metrics = ifnone(metrics, [EER()] if _is_distance(model) else [EER(), PairAccuracy()])
     learn = SiameseLearner(dls, model, loss_func, splitter=splitter, metrics=metrics, **kwargs)
     if ifnone(keep_stats, bool(stats)): learn.add_cb(KeepStats())
@@ -208,7 +224,6 @@ def _batch_loss(dls, model, loss_func, hard):
     "A loss of pairs and of images with classes"
     classes = isinstance(dls.train, ImageDL)
     loss_func = loss_func or (ContrastiveLoss() if _is_distance(model) else PairCrossEntropy())
-    if isinstance(loss_func, ContrastiveLoss): model.threshold = loss_func.margin/2
     if isinstance(loss_func, MetricLoss): model.loss = _metric_loss(dls, model, loss_func)
     if isinstance(loss_func, BatchLoss): return loss_func
     return AllPairsLoss(loss_func, hard=hard if classes else None)
@@ -255,7 +270,7 @@ def pair_counts(self:SiameseLearner,
     "Count all pairs of a split by distance, or the pairs that were given"
     self.model.to(self.dls.device)
     images = self.images_of(pairs)
-    if images.y is None: return self._count_given(name, pairs, thresholds)
+    if self.uses_given(pairs): return self._count_given(name, pairs, images, thresholds)
     idx = images.splits[self.dls.check_split(name, images.splits)]
     e = embed(self.model.encoder, self.dls.image_dl(images.files[idx] if pairs else name))
     return count_all(self.model, e, np.array(images.vocab)[images.y[idx]], thresholds, most)
@@ -268,11 +283,12 @@ def images_of(self:SiameseLearner, pairs=None) -> LabeledImages:
     return images
 
 @patch
-def _count_given(self:SiameseLearner, name, pairs, thresholds):
-    "Count the pairs of a table; without classes, each image is one"
+def _count_given(self:SiameseLearner, name, pairs, images, thresholds):
+    "Count the pairs of a table; without classes, what is the same through its rows is one"
+    table = (pairs or self.dls.pairs)[self.dls.check_split(name, (pairs or self.dls.pairs).tables)]
+    classes = same_groups(table, len(images)) if images.y is None else np.array(images.vocab)[images.y]
     d,same = self.model.distances(self.dls.pair_dl(name, pairs))
-    left,right = (pairs or self.dls.pairs)[name][:,:2].T
-    return PairCounts.from_pairs(d, same, left, right, [*thresholds, self.model.threshold])
+    return PairCounts.from_pairs(d, same, *classes[table[:,:2].T], [*thresholds, self.model.threshold])
 
 # %% ../nbs/04_training.ipynb #ab8d0807
 class SplitRates:
@@ -285,6 +301,7 @@ class SplitRates:
         warning='', # What that split cannot support, if anything
         **kwargs # As in `PairCounts.rates`
     ):
+        for k,o in kwargs.items(): check_number(k, o, 1e-9, 1-1e-9)
         self.at = threshold if isinstance(threshold, dict) else dict.fromkeys(counts, threshold)
         self.counts,self.fitted_on,self.objective,self.warning = counts,fitted_on,objective,warning
         self.rates = {name:o.rates(self.at[name], **kwargs) for name,o in counts.items()}
@@ -319,7 +336,8 @@ def about(self:SplitRates) -> str:
              for name,o in self.rates.items() if o.images and o.n_same+o.n_not_same<math.comb(o.images, 2)]
     warnings = [self.warning, *(o.warning for o in self.rates.values())]
     few = [o.rstrip('.')+'.' for w in warnings for o in w.removeprefix('Warning: ').split('. ') if o]
-    lines = [f'Threshold {self.threshold:.4g}{told}; in brackets 95 % intervals over classes.', *drawn, *few]
+    confidence = first(self.rates.values()).confidence
+    lines = [f'Threshold {self.threshold:.4g}{told}; in brackets {100*confidence:g} % intervals over classes.', *drawn, *few]
     return ' '.join(dict.fromkeys(lines))
 
 @patch
@@ -339,14 +357,16 @@ def report(self:SiameseLearner,
     **kwargs # As in `PairCounts.rates`
 ) -> SplitRates:
     "Error rates of some splits, at the threshold of the model"
-    names = names or self.evaluated_splits(pairs)
+    names = [names] if isinstance(names, str) else names or self.evaluated_splits(pairs)
+    if not names: raise ValueError('no split but train holds images: give names')
     counts = {o:self.pair_counts(o, pairs) for o in names}
     return SplitRates(counts, self.model.threshold, getattr(self.model, 'fitted_on', None), **kwargs)
 
 @patch
 def evaluated_splits(self:SiameseLearner, pairs=None) -> list:
-    "The splits that do not train and hold images"
-    return [o for o,idx in self.images_of(pairs).splits.items() if o!='train' and len(idx)]
+    "The splits that do not train and hold images, or given pairs"
+    held = (pairs or self.dls.pairs).tables if self.uses_given(pairs) else self.images_of(pairs).splits
+    return [o for o,idx in held.items() if o!='train' and len(idx)]
 
 # %% ../nbs/04_training.ipynb #7a921186
 @patch
@@ -377,6 +397,13 @@ def use_threshold(self:SiameseLearner,
     curve=None, # Pairs to calibrate probabilities on
 ):
     "Answer with a threshold from now on"
+    calibration = curve and _calibration(curve, self.model.distance_metric)
+    self.model.forget_fit()
     self.model.threshold = t
     self.model.fitted_on = name
-    if curve is not None: self.model.use_calibration(curve.calibrate(farthest(self.model.distance_metric)))
+    if calibration: self.model.use_calibration(calibration)
+
+def _calibration(curve, distance_metric):
+    "A calibration, or a warning if distances of this sort have none"
+    try: return curve.calibrate(farthest(distance_metric))
+    except ValueError as e: warnings.warn(f'there will be no probabilities: {e}')
