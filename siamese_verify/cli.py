@@ -46,10 +46,11 @@ def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained):
 # %% ../nbs/07_cli.ipynb #929da211
 def _images(path, pattern, valid, skip, seed):
     "The images of a folder, split as the options say"
-    from siamese_verify.all import ClassSplitter, LabeledImages, RandomSplitter
+    from siamese_verify.all import ClassSplitter, Counter, LabeledImages, RandomSplitter
     def _by_class(images):
         many = len(images.vocab)>=20
-        return ClassSplitter(seen_pct=.2, threshold_pct=.2 if many else 0, seed=seed)(images)
+        enough = max(Counter(images.y.tolist()).values())>=4    # images of a class, to keep two of them
+        return ClassSplitter(seen_pct=.2 if enough else 0, threshold_pct=.2 if many else 0, seed=seed)(images)
     splitters = dict(classes=_by_class, images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
     if pattern: images = LabeledImages.from_name_re(path, pattern, splitters[valid])

@@ -440,6 +440,7 @@ def dls(self:LabeledImages,
     if self.y is None: raise ValueError('there are no labels: train on pairs, with Pairs.dls')
     check_loader(self.splits, 'images', bs, self, store, after_item, kwargs)
     check_number('per_class', per_class, 2, max(2, bs//2), int)
+    Blocks(self, 'train')    # an error if the classes make no pairs of both kinds
     rows = {name:image_rows(self, idx, store) for name,idx in self.splits.items()}
     datasets = {name:image_items(o, self.vocab, train=name=='train') for name,o in rows.items()}
     args = train_args(after_item, after_batch, store, device, **kwargs) | dict(drop_last=False)

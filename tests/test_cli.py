@@ -32,7 +32,7 @@ def test_bad_folder(make, message, tmp_path):
     (tmp_path/'images').mkdir()
     make(tmp_path/'images')
     with pytest.raises((ValueError, FileNotFoundError), match=message if '.*' in message else re.escape(message)):
-        train(tmp_path/'images', 'small', tmp_path/'model', size=32, bs=8)
+        train(tmp_path/'images', 'small', out=tmp_path/'model', size=32, bs=8)
     assert not (tmp_path/'model').exists()
 
 def test_train_then_predict(tmp_path, capsys):
