@@ -178,8 +178,10 @@ class evaluate(Row):
     def label(self, n): return f'{n:,} pairs of {n//10:,} images'
 
     def data(self, folder, n):
-        table = np.random.default_rng(42).integers(n//10, size=(n,2))
-        return dict(files=pictures(folder, n//10, 64, 64, '.png'), table=table.tolist())
+        rng,n_images = np.random.default_rng(42),n//10
+        i = rng.integers(n_images, size=n)
+        j = (i + rng.integers(1, n_images, size=n))%n_images    # another image
+        return dict(files=pictures(folder, n_images, 64, 64, '.png'), table=np.stack([i,j], 1).tolist())
 
     @ours
     def embed_once(files, table):

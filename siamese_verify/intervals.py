@@ -144,7 +144,7 @@ class PairCounts:
         self.curve,self.clusters,self.links,self.n_images = curve,clusters,links,n_images
         self.n_same,self.n_not_same = same.sum(1),not_same.sum(1)
         below = [np.zeros((len(same),same.shape[1]+1), int) for _ in range(2)]
-        for o,n in zip(below, (same, not_same)): o[:,1:] = n.cumsum(1)
+        for o,n in zip(below, (same, not_same)): n.cumsum(1, out=o[:,1:])
         wrong = self.n_same[:,None]-below[0],below[1]    # at each cut
         self.fnm,self.fm = (o[:,:len(curve)] for o in wrong)
 
@@ -210,11 +210,20 @@ class Tally:
         right, # And of the right one
     ):
         "Count some pairs"
-        k = k+same*self.bins
+        k,two = k+same*self.bins,left!=right
         self.all += torch.bincount(k, minlength=len(self.all))
-        self.of += torch.bincount(k+left*(2*self.bins), minlength=len(self.of))
-        two = left!=right
-        self.of += torch.bincount(k[two]+right[two]*(2*self.bins), minlength=len(self.of))
+        self.count(k, left)
+        if two.any(): self.count(k[two], right[two])
+
+    def count(self,
+        k, # Bins, each in the half of its kind
+        of, # Numbers of clusters
+    ):
+        "Count pairs for the clusters they're in"
+        width = 2*self.bins
+        first,last = int(of.min()),int(of.max())+1
+        n = torch.bincount((k+((of-first)*width).int()).flatten(), minlength=(last-first)*width)
+        self.of[first*width:last*width] += n
 
 # %% ../nbs/02a_intervals.ipynb #b7f94287
 @patch
@@ -230,12 +239,9 @@ def add_block(self:Tally,
         left,right = (o.flatten() for o in torch.broadcast_tensors(left[:,None], right))
         return self.add(k.flatten(), (y1[:,None]==y2).flatten(), left, right)
     if torch.isin(y1, y2).any(): k = k+(y1[:,None]==y2)*self.bins
-    width = 2*self.bins
-    self.all += torch.bincount(k.flatten(), minlength=width)
-    for o in left[:,None],right:
-        first,last = int(o.min()),int(o.max())+1
-        n = torch.bincount((k+((o-first)*width).int()).flatten(), minlength=(last-first)*width)
-        self.of[first*width:last*width] += n
+    self.all += torch.bincount(k.flatten(), minlength=len(self.all))
+    self.count(k, left[:,None])
+    self.count(k, right)
 
 @patch
 def counts(self:Tally, first, last, *args) -> PairCounts:
@@ -244,7 +250,8 @@ def counts(self:Tally, first, last, *args) -> PairCounts:
     used = np.flatnonzero(same+not_same)
     of = self.of.view(self.g, 2, -1).cpu().numpy()
     curve = ErrorCurve(first[used], last[used], same[used], not_same[used])
-    return PairCounts(curve, of[:,1,used], of[:,0,used], *args)
+    not_same,same = of.swapaxes(0, 1).take(used, 2)
+    return PairCounts(curve, same, not_same, *args)
 
 # %% ../nbs/02a_intervals.ipynb #283c1a8e
 @patch(cls_method=True)

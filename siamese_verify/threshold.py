@@ -210,12 +210,14 @@ def best(self:ErrorCurve,
     allowed=True, # Cuts that may be taken
 ) -> int: # Number of a cut
     "The cheapest cut; of several, the one with the least FMR + FNMR, and then in the widest gap"
-    k = np.flatnonzero(np.broadcast_to(allowed, score.shape))
-    if not len(k): raise ValueError('no threshold does that: too many distances are infinite')
-    gap = np.subtract(self.hi, self.lo, out=np.zeros_like(self.lo), where=self.lo<self.hi)
-    for cost in score, objectives['balanced accuracy'](self), -gap:
-        k = k[cost[k]==cost[k].min()]
-    return int(k[0])
+    score = np.where(allowed, score, math.inf)
+    k = np.flatnonzero(score==score.min())
+    if score[k[0]]==math.inf: raise ValueError('no threshold does that: too many distances are infinite')
+    errors = self.fm[k]*self.n_same + self.fnm[k]*self.n_not_same
+    k = k[errors==errors.min()]
+    lo,hi = self.lo[k],self.hi[k]
+    gap = np.subtract(hi, lo, out=np.zeros_like(lo), where=lo<hi)
+    return int(k[gap.argmax()])
 
 # %% ../nbs/02_threshold.ipynb #0358e891
 def check_goal(
