@@ -95,7 +95,7 @@ def verdict(
     "The difference of two models in a sentence"
     o = comparison[rate]
     new,old = comparison.table.columns[:2]
-    told = f'{rate} {short_rate(o[new])} ({new}) and {short_rate(o[old])} ({old})'
+    told = f'{rate} {o[new]} ({new}) and {o[old]} ({old})'
     if not o.p<1-comparison.confidence: return f'{told}: the difference could be chance (p = {o.p:.2g})'
     how = 'lower' if o.difference<0 else 'higher'
     by,*ends = map(short_rate, (abs(o.difference), *sorted((abs(o.low), abs(o.high)))))

@@ -110,6 +110,7 @@ class Estimates:
     none:float # What the pairs count for if none, or all, are wrong
     erred:np.ndarray # T numbers of clusters that erred
     most:float=math.inf # What the pairs can count for at most, whatever is seen
+    cuts:list=None # T cuts of the curve that they're at
 
 # %% ../nbs/02a_intervals.ipynb #b5629ec1
 @patch
@@ -142,6 +143,7 @@ class PairCounts:
         n_images=None, # Number of images
     ):
         self.curve,self.clusters,self.links,self.n_images = curve,clusters,links,n_images
+        self.between = None    # function of a threshold: false matches of each two clusters, and their not same pairs
         self.n_same,self.n_not_same = same.sum(1),not_same.sum(1)
         below = [np.zeros((len(same),same.shape[1]+1), int) for _ in range(2)]
         for o,n in zip(below, (same, not_same)): n.cumsum(1, out=o[:,1:])
@@ -274,7 +276,14 @@ def from_pairs(cls:PairCounts,
     k,first,last = _groups(d, same, bins or default_bins(len(clusters)), thresholds)
     tally = Tally(len(clusters), len(first))
     tally.add(k, *map(torch.from_numpy, (same, left, right)))
-    return tally.counts(first, last, clusters, links)
+    res = tally.counts(first, last, clusters, links)
+    other = ~same
+    res.between = partial(_between_pairs, d[other], left[other], right[other], len(clusters))
+    return res
+
+def _between_pairs(d, left, right, g, t):
+    fm,n = (np.bincount((left*g+right)[o], minlength=g*g).reshape(g, g) for o in (d<t, d==d))
+    return fm+fm.T,n+n.T
 
 # %% ../nbs/02a_intervals.ipynb #c1dbbec1
 def default_bins(
@@ -321,6 +330,7 @@ def count_pairs(
     count = _count_few if len(e)<=1024 else _count_blocks
     counts = count(e, y, of, len(clusters), distance_metric, thresholds, bins)
     counts.clusters,counts.links,counts.n_images = clusters,len(clusters)*(len(clusters)-1)//2,len(e)
+    counts.between = partial(_between_images, e, y, of, distance_metric)
     return counts
 
 # %% ../nbs/02a_intervals.ipynb #b66e33a4
@@ -358,6 +368,16 @@ def _count_blocks(e, y, of, g, distance_metric, thresholds, bins):
         tally.add(binner(d[a,b]), y[i+a]==y[i+b], of[i+a], of[i+b])
         if j<len(e): tally.add_block(binner(d[j-i:]).view(-1, j-i), y[j:], y[i:j], of[j:], of[i:j])
     return tally.counts(*bin_ends(cuts, low, high), None, None)
+
+def _between_images(e, y, of, distance_metric, t):
+    starts,g,step = np.flatnonzero(np.diff(of, prepend=-1)),of[-1]+1,2**22//len(e)+1
+    fm,n = np.zeros((g,g)),np.zeros((g,g))
+    for i in range(0, len(e), step):
+        d = distance_matrix(e[i:i+step], e, distance_metric).cpu().numpy()
+        other = y[i:i+step,None]!=y
+        for total,pairs in (fm,other & (d<t)),(n,other):
+            np.add.at(total, of[i:i+step], np.add.reduceat(pairs, starts, 1, np.float32))
+    return fm,n
 
 def _blocks(of, n):
     "Where blocks of about n images begin and end: between clusters, unless one is very large"
@@ -421,7 +441,7 @@ def fnmr_estimates(self:PairCounts,
     "The FNMR at some cuts"
     n = effective_number(self.n_same)
     left_out = self.fnmr_without(k) if left_out is None else left_out
-    return Estimates(self.curve.fnmr[k], left_out, self.curve.n_same, n, n, (self.fnm[:,k]>0).sum(0))
+    return Estimates(self.curve.fnmr[k], left_out, self.curve.n_same, n, n, (self.fnm[:,k]>0).sum(0), cuts=k)
 
 @patch
 def fmr_estimates(self:PairCounts,
@@ -431,7 +451,7 @@ def fmr_estimates(self:PairCounts,
     n = effective_number(self.n_not_same)
     none = min(n*(n-1)/2, self.links)
     erred = (self.fm[:,k]>0).sum(0)
-    return Estimates(self.curve.fmr[k], self.fmr_without(k), self.curve.n_not_same, n, none, erred, most=none)
+    return Estimates(self.curve.fmr[k], self.fmr_without(k), self.curve.n_not_same, n, none, erred, none, k)
 
 # %% ../nbs/02a_intervals.ipynb #c17b197b
 @patch
@@ -444,7 +464,7 @@ def error_estimates(self:PairCounts,
     mix = lambda x,y: prior*x+(1-prior)*y
     erred = ((self.fm[:,k]>0) | (self.fnm[:,k]>0)).sum(0)
     few = (min(getattr(a, o), getattr(b, o)) for o in ('pairs','classes','none'))
-    return Estimates(mix(a.value, b.value), mix(a.left_out, b.left_out), *few, erred)
+    return Estimates(mix(a.value, b.value), mix(a.left_out, b.left_out), *few, erred, cuts=k)
 
 # %% ../nbs/02a_intervals.ipynb #6203a194
 def first_cut(
@@ -671,7 +691,7 @@ def _enough(p, per_class, rate, confidence):
 @dataclass
 class Comparison:
     "Rates of two models on the same images, and their differences"
-    table:pd.DataFrame # A row for each rate: both values, their difference, its interval, and p
+    table:pd.DataFrame # A row for each rate: the `Rate` of both, their difference, its interval, and p
     confidence:float=.95 # Of the intervals
 
     def to_df(self): return self.table
@@ -680,21 +700,42 @@ class Comparison:
 
     def _repr_markdown_(self):
         def row(a, b, difference, low, high, p):
-            return f'{a:.3f}',f'{b:.3f}',f'{difference:+.3f} [{low:+.3f}, {high:+.3f}]',f'{p:.2g}'
+            return str(a),str(b),f'{difference:+.3f} [{low:+.3f}, {high:+.3f}]',f'{p:.2g}'
         rows = [['', *self.table.columns[:3], 'p'], ['---']*5]
         rows += [[name, *row(*o)] for name,o in self.table.iterrows()]
         return '\n'.join('|'.join(['', *r, '']) for r in rows)
+
+# %% ../nbs/02a_intervals.ipynb #1a3bc244
+@patch
+def pair_parts(self:PairCounts,
+    rate:Estimates, # A rate at one cut
+) -> np.ndarray: # G × G
+    "What each two clusters add to a rate, by the false matches between them"
+    k,fmr = rate.cuts[0],self.curve.fmr
+    fm,n = self.between(self.curve.threshold(k))
+    parts = _fmr_share(self, rate)*(fm-fmr[k]*n)/self.curve.n_not_same
+    np.fill_diagonal(parts, 0)
+    return parts
+
+def _fmr_share(counts, rate):
+    "How far a rate moves with the FMR at its cut: the slope over the sets that lack a cluster"
+    x = np.concatenate([counts.fmr_without(rate.cuts), counts.fnmr_without(rate.cuts)], 1)
+    x,y = (o-o.mean(0) for o in (x, rate.left_out))
+    size = np.linalg.norm(x, axis=0).clip(1e-12)
+    return np.linalg.lstsq(x/size, y, rcond=1e-6)[0][0,0]/size[0]
 
 # %% ../nbs/02a_intervals.ipynb #560e306e
 def difference(
     a:Estimates, # Rates of one model
     b:Estimates, # The same of the other one, on the same images
     confidence=.95, # How often the interval is to hold the true difference
+    shared=0., # How much of the variance is of pairs of clusters
 ) -> tuple: # T differences a - b, lower ends, upper ends, p-values
     "The difference of two rates, paired over clusters, by Student's t"
-    diff,left_out = a.value-b.value,a.left_out-b.left_out
+    diff,left_out,g = a.value-b.value,a.left_out-b.left_out,len(a.left_out)
     df = max(min(a.classes, b.classes)-1, 1e-3)
-    se = np.sqrt(jackknife_variance(left_out))
+    twice = shared*g*(g-1)/max(g-2, 1)**2
+    se = np.sqrt(np.maximum(jackknife_variance(left_out)-twice, shared))
     none = np.where(diff==0, 0., np.nan)
     with np.errstate(all='ignore'): p = np.where(se>0, 2*stats.t.sf(np.abs(diff)/se, df), none+1)
     width = np.where(se>0, stats.t.ppf((1+confidence)/2, df)*se, none)
@@ -719,6 +760,10 @@ def compare_rates(
         k = [o.curve.cut(t)]
         res |= {'FMR':o.fmr_estimates(k), 'FNMR':o.fnmr_estimates(k)}
         return res | {'1 - accuracy':o.error_estimates(k, prior)}
+    def row(x, y):
+        shared = np.square(a.pair_parts(x)-b.pair_parts(y)).sum()/2 if 2<len(a)<=1000 else 0.
+        diff = map(float, np.ravel(difference(x, y, confidence, shared)))
+        return [x.rates(confidence)[0], y.rates(confidence)[0], *diff]
     x,y = (estimates(o, t) for o,t in zip((a, b), thresholds or (None,None)))
-    rows = [[x[o].value[0], y[o].value[0], *map(float, np.ravel(difference(x[o], y[o], confidence)))] for o in x]
+    rows = [row(x[o], y[o]) for o in x]
     return Comparison(pd.DataFrame(rows, list(x), [*names,'difference','low','high','p']), confidence)
