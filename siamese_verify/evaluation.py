@@ -77,6 +77,7 @@ def compare(
     a:SiameseLearner, # One learner
     b:SiameseLearner, # Another one, of the same images
     name='valid', # Name of the split
+    group=None, # As in `SiameseLearner.pair_counts`
     **kwargs # As in `compare_rates`
 ) -> Comparison:
     "Is one model better than the other on the same images, or could that be chance?"
@@ -84,7 +85,7 @@ def compare(
     fitted = [o for o in models if getattr(o, 'fitted_on', None)==name]
     if fitted: warnings.warn(f'{len(fitted)} of 2 thresholds were fitted on {name}, which flatters them: FMR, FNMR and accuracy are no fair comparison')
     most = 10**5 if any(isinstance(o, SiameseModel) for o in models) else None    # the same pairs for both
-    counts = [learn.pair_counts(name, most=most) for learn in (a,b)]
+    counts = [learn.pair_counts(name, most=most, group=group) for learn in (a,b)]
     return compare_rates(*counts, [o.threshold for o in models], **kwargs)
 
 # %% ../nbs/05_evaluation.ipynb #2fd25393

@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/intervals.html.md"""
 __all__ = ['Rate', 'short_rate', 'exact_interval', 'jackknife_variance', 'effective_number', 'degrees_of_freedom', 'shrinkage',
            'Estimates', 'PairCounts', 'Binner', 'pair_cuts', 'Tally', 'default_bins', 'bin_ends', 'count_pairs',
            'check_labels', 'check_embeddings', 'first_cut', 'least_classes', 'few_warning', 'ErrorRates', 'Plan',
-           'plan_classes', 'Comparison', 'difference', 'compare_rates']
+           'plan_classes', 'Comparison', 'slopes', 'difference', 'compare_rates']
 
 # %% ../nbs/02a_intervals.ipynb #5430c690
 from dataclasses import dataclass
@@ -707,39 +707,48 @@ class Comparison:
 
 # %% ../nbs/02a_intervals.ipynb #1a3bc244
 @patch
+def changes(self:PairCounts,
+    rate:Estimates, # A rate at one cut
+) -> np.ndarray: # G × 2
+    "How FMR and FNMR at the cut of a rate differ without each cluster from their means"
+    x = np.concatenate([self.fmr_without(rate.cuts), self.fnmr_without(rate.cuts)], 1)
+    return x-x.mean(0)
+
+@patch
 def pair_parts(self:PairCounts,
     rate:Estimates, # A rate at one cut
 ) -> np.ndarray: # G × G
-    "What each two clusters add to a rate, by the false matches between them"
+    "What each two clusters add to the FMR at the cut of a rate"
     k,fmr = rate.cuts[0],self.curve.fmr
     fm,n = self.between(self.curve.threshold(k))
-    parts = _fmr_share(self, rate)*(fm-fmr[k]*n)/self.curve.n_not_same
+    parts = (fm-fmr[k]*n)/self.curve.n_not_same
     np.fill_diagonal(parts, 0)
     return parts
 
-def _fmr_share(counts, rate):
-    "How far a rate moves with the FMR at its cut: the slope over the sets that lack a cluster"
-    x = np.concatenate([counts.fmr_without(rate.cuts), counts.fnmr_without(rate.cuts)], 1)
-    x,y = (o-o.mean(0) for o in (x, rate.left_out))
-    size = np.linalg.norm(x, axis=0).clip(1e-12)
-    return np.linalg.lstsq(x/size, y, rcond=1e-6)[0][0,0]/size[0]
+def slopes(
+    changes, # Of FMR and FNMR without each cluster, N × 2
+    rate, # A rate without each cluster, N numbers
+) -> np.ndarray: # 2 numbers
+    "How far a rate moves with the FMR and with the FNMR at its cut, by least squares"
+    size = np.linalg.norm(changes, axis=0).clip(1e-12)
+    return np.linalg.lstsq(changes/size, rate-rate.mean(), rcond=1e-6)[0]/size
 
 # %% ../nbs/02a_intervals.ipynb #560e306e
 def difference(
-    a:Estimates, # Rates of one model
-    b:Estimates, # The same of the other one, on the same images
+    diff, # A difference of two rates
+    left_out, # The same without each of G clusters
+    df, # Degrees of freedom of its variance
+    shared=0., # How much of the variance is of pairs of clusters, and counted twice
     confidence=.95, # How often the interval is to hold the true difference
-    shared=0., # How much of the variance is of pairs of clusters
-) -> tuple: # T differences a - b, lower ends, upper ends, p-values
-    "The difference of two rates, paired over clusters, by Student's t"
-    diff,left_out,g = a.value-b.value,a.left_out-b.left_out,len(a.left_out)
-    df = max(min(a.classes, b.classes)-1, 1e-3)
-    twice = shared*g*(g-1)/max(g-2, 1)**2
-    se = np.sqrt(np.maximum(jackknife_variance(left_out)-twice, shared))
-    none = np.where(diff==0, 0., np.nan)
-    with np.errstate(all='ignore'): p = np.where(se>0, 2*stats.t.sf(np.abs(diff)/se, df), none+1)
-    width = np.where(se>0, stats.t.ppf((1+confidence)/2, df)*se, none)
-    return diff,diff-width,diff+width,p
+) -> tuple: # The difference, its lower and upper end, and its p-value
+    "A difference that's paired over clusters, by Student's t"
+    g,v = len(left_out),jackknife_variance(left_out)
+    rest = v-shared*g*(g-1)/max(g-2, 1)**2
+    if rest>shared: df = df*(rest/v)**2
+    se = math.sqrt(max(rest, shared))
+    if not se: return (diff,diff,diff,1.) if diff==0 else (diff,math.nan,math.nan,math.nan)
+    width = stats.t.ppf((1+confidence)/2, df)*se
+    return diff,diff-width,diff+width,2*stats.t.sf(abs(diff)/se, df)
 
 # %% ../nbs/02a_intervals.ipynb #aa3f51a2
 def compare_rates(
@@ -760,10 +769,19 @@ def compare_rates(
         k = [o.curve.cut(t)]
         res |= {'FMR':o.fmr_estimates(k), 'FNMR':o.fnmr_estimates(k)}
         return res | {'1 - accuracy':o.error_estimates(k, prior)}
-    def row(x, y):
-        shared = np.square(a.pair_parts(x)-b.pair_parts(y)).sum()/2 if 2<len(a)<=1000 else 0.
-        diff = map(float, np.ravel(difference(x, y, confidence, shared)))
-        return [x.rates(confidence)[0], y.rates(confidence)[0], *diff]
     x,y = (estimates(o, t) for o,t in zip((a, b), thresholds or (None,None)))
+    def row(x, y):
+        told = x.rates(confidence)+y.rates(confidence)
+        return [*told, *map(float, _paired(a, b, x, y, confidence))]
     rows = [row(x[o], y[o]) for o in x]
     return Comparison(pd.DataFrame(rows, list(x), [*names,'difference','low','high','p']), confidence)
+
+# %% ../nbs/02a_intervals.ipynb #844d5db4
+def _paired(a, b, x, y, confidence, most=1000):
+    "The difference of two rates; of more than `most` clusters, what pairs of them add isn't taken off"
+    changes = a.changes(x),b.changes(y)
+    left_out = [o.left_out[:,0]-o.left_out.mean() for o in (x,y)]
+    w = slopes(np.concatenate(changes), np.concatenate(left_out))
+    shared = np.square(w[0]*(a.pair_parts(x)-b.pair_parts(y))).sum()/2 if 2<len(a)<=most and w[0] else 0.
+    df = max(min(x.classes, y.classes)-1, 1e-3)
+    return difference(x.value[0]-y.value[0], (changes[0]-changes[1])@w, df, shared, confidence)
