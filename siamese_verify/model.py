@@ -356,7 +356,9 @@ class ThresholdSiamese(DistanceSiamese):
         self.head = Threshold(threshold, scale)
 
     def compare(self, e1, e2): return self.head(self.embedding_distance(e1, e2))
-    def to_distance(self, logits): return logits[:,0]/self.head.scale + self.head.threshold
+    def to_distance(self, logits):
+        scale,t = (o.to(logits.device) for o in (self.head.scale, self.head.threshold))    # predictions are on the CPU
+        return logits[:,0]/scale + t
 
 # %% ../nbs/01_model.ipynb #2e23b147
 @patch
