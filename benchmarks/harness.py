@@ -91,7 +91,7 @@ class Process:
     def start(self, python, code, threads, *args):
         "Start Python with some code"
         self.log = tempfile.TemporaryFile('w+')
-        paths = os.pathsep.join([str(root/'benchmarks'), str(root)])
+        paths = os.pathsep.join([str(root/'benchmarks'), str(root), os.environ.get('PYTHONPATH', '')])
         env = os.environ | dict(PYTHONPATH=paths, OMP_NUM_THREADS=str(threads))
         self.p = subprocess.Popen([python, '-c', code, *args], env=env, text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
@@ -161,8 +161,9 @@ def versions(row):
     own = {o:version(o) for o in ('torch','torchvision','fastai','fastcore','numpy','pillow','scikit-learn')}
     theirs = ['similarity-learning', 'fastai-datasets', 'pytorch-metric-learning', 'sentence-transformers', 'transformers']
     if any(f.python==str(peers_python) for f in row.ways(1).values()):
-        code = 'import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))'
-        own |= zip(theirs, subprocess.run([peers_python, '-c', code, *theirs], text=True, check=True, capture_output=True).stdout.split())
+        code = 'import json, sys; from importlib.metadata import distributions; print(json.dumps({o.name:o.version for o in distributions()}))'
+        have = json.loads(subprocess.run([peers_python, '-c', code], text=True, check=True, capture_output=True).stdout)
+        own |= {o:have[o] for o in theirs if o in have}
     return dict(siamese_verify=commit, **own)
 
 def record(name, sizes=None, reps=7, seconds=120, threads=None, quick=False):
