@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/report.html.md"""
 __all__ = ['Frequency', 'frequency', 'Use', 'level_of', 'share_right', 'uses', 'headline', 'Report', 'check_distances', 'Trouble',
            'Verdict', 'data_uri', 'svg_uri', 'picture_uri', 'worst_of_classes']
 
-# %% ../nbs/05b_report.ipynb #d583a414
+# %% ../nbs/05b_report.ipynb #27b13c63
 import base64, io, platform
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +35,7 @@ from .training import *
 from .evaluation import *
 from .audit import *
 
-# %% ../nbs/05b_report.ipynb #44e7dde5
+# %% ../nbs/05b_report.ipynb #a2176af0
 @dataclass(frozen=True)
 class Frequency:
     "A rate as a count"
@@ -51,18 +51,18 @@ class Frequency:
     @property
     def verb(self): return 'is' if self.about<2 else 'are'
 
-# %% ../nbs/05b_report.ipynb #a6a2bc47
+# %% ../nbs/05b_report.ipynb #b50aa2bd
 def frequency(
     rate:Rate, # A rate and its interval
     of=100, # Out of so many, at least
     most=10**6, # And at most
 ) -> Frequency:
     "A rate as a count out of a hundred, or out of more if it's rare"
-    seen = rate.value/2 if rate.value else rate.high    # two of them, or room for one if none was seen
-    while of<most and seen*of<1: of *= 10
+    enough = rate.value*2/3 if rate.value else rate.high    # two of them, or room for one if none was seen
+    while of<most and enough*of<1: of *= 10
     return Frequency(of, round(rate.value*of), math.floor(rate.low*of), math.ceil(rate.high*of))
 
-# %% ../nbs/05b_report.ipynb #3726c214
+# %% ../nbs/05b_report.ipynb #042f8110
 @dataclass
 class Use:
     "Something that a model may be used for"
@@ -78,7 +78,7 @@ def level_of(
     "How far a figure may be trusted"
     return 'good' if x>=good else 'care' if x>=care else 'bad'
 
-# %% ../nbs/05b_report.ipynb #7677e443
+# %% ../nbs/05b_report.ipynb #49fbe53a
 def share_right(
     fmr, # False match rate, 0 to 1
     fnmr, # False non-match rate, 0 to 1
@@ -88,7 +88,7 @@ def share_right(
     right,wrong = prior*(1-fnmr),(1-prior)*fmr
     return right/(right+wrong) if right+wrong else math.nan
 
-# %% ../nbs/05b_report.ipynb #7df2acd9
+# %% ../nbs/05b_report.ipynb #0243140c
 def uses(
     rates:ErrorRates, # Rates of a model
     thing='thing', # What an image shows, in a word
@@ -110,11 +110,12 @@ def uses(
             level_of(believed.low, .5, .95))]
 
 def _count_of(rate, n=100):
-    "A rate as a number out of n; not a round one for all but all of them"
-    digits = lambda x: '–' if x!=x else f'{n*x:.1f}' if .99<x<1 else f'{n*x:.0f}'
-    return f'about {digits(rate.value)} [{digits(rate.low)} to {digits(rate.high)}]'
+    "A rate as a number out of n, the ends rounded outwards; not all of them if it's nearly all"
+    digits = 1 if .99<rate.value<1 else 0
+    def _number(x, how): return '–' if x!=x else f'{how(x*n*10**digits)/10**digits:.{digits if x<1 else 0}f}'
+    return f'about {_number(rate.value, round)} [{_number(rate.low, math.floor)} to {_number(rate.high, math.ceil)}]'
 
-# %% ../nbs/05b_report.ipynb #ad219b8c
+# %% ../nbs/05b_report.ipynb #62640c59
 def headline(
     rates:ErrorRates, # Rates of a model
 ) -> tuple: # A level, and what to do
@@ -133,7 +134,7 @@ def headline(
         ('bad', True, "Don't use it: its answers may be no better than a coin's")]
     return first((level,text) for level,holds,text in rules if holds)
 
-# %% ../nbs/05b_report.ipynb #24f70500
+# %% ../nbs/05b_report.ipynb #f65b4aaa
 class Report:
     "What is known of a model, to hand on"
     def __init__(self,
@@ -170,7 +171,7 @@ def check_distances(
     "Raise an error if some of them aren't numbers"
     if not d.isfinite().all(): raise ValueError('some distances are NaN or infinite: the training has diverged')
 
-# %% ../nbs/05b_report.ipynb #4d79b5e9
+# %% ../nbs/05b_report.ipynb #04ba76e7
 @patch(as_prop=True)
 def classes(self:Report) -> np.ndarray: # A name for each image; a number, if all that's known are pairs
     "The class of each image"
@@ -194,7 +195,7 @@ def _can_be_asked(self:Report):
     y = self.images.y[self.images.splits[self.name]]
     return 1<len(set(y))<len(y)
 
-# %% ../nbs/05b_report.ipynb #61bb7281
+# %% ../nbs/05b_report.ipynb #74beba42
 @dataclass
 class Trouble:
     "Something that speaks against the figures, or for care"
@@ -208,7 +209,7 @@ def troubles(self:Report) -> list: # Of `Trouble`, serious ones first
              *self._labels(), *self._learned()]
     return sorted(found, key=lambda o: not o.serious)
 
-# %% ../nbs/05b_report.ipynb #1874ed53
+# %% ../nbs/05b_report.ipynb #91e05ada
 @patch(as_prop=True)
 def told(self:Report) -> ErrorRates:
     "The rates that the report tells first: those of each class once, if there are any"
@@ -226,7 +227,7 @@ def _few(self:Report, few=10, some=30):
     if o.n_classes>=few: return [Trouble(f'Few data: {rest}. Other {self.things} may well give others.')]
     return [Trouble(f'Too few data: {rest}. Below {few} no figure can be trusted, nor its brackets.', True)]
 
-# %% ../nbs/05b_report.ipynb #3f3ea715
+# %% ../nbs/05b_report.ipynb #45eee4a7
 @patch
 def _leaks(self:Report, share=.01):
     "Images that are in two splits"
@@ -243,7 +244,7 @@ def _shared(images, name, group):
     of = split_of(images)
     return int(np.isin(group[of==name], group[(of!=name) & (of!='')]).sum())
 
-# %% ../nbs/05b_report.ipynb #08e74ba2
+# %% ../nbs/05b_report.ipynb #85078249
 _lists = {('rows','in two splits'): 'has the same pair in training and in the test',
           ('images','in two splits'): 'has the same images in training and in the test',
           ('answers','without opening an image'): 'gives its answers away'}
@@ -265,7 +266,7 @@ def _fits(self:Report):
     if where is None: return [nobody] if isinstance(self.model, DistanceSiamese) else []
     return [here] if where==self.name else [known] if where=='train' else []
 
-# %% ../nbs/05b_report.ipynb #3a22ec3f
+# %% ../nbs/05b_report.ipynb #423b8730
 @patch
 def _known(self:Report):
     "Classes that were in training, too"
@@ -276,7 +277,7 @@ def _known(self:Report):
     return [Trouble(f'{n} {len(here):,} {self.things} were in training, with other images. '
                     f'For {self.things} that are new to it, expect more mistakes.')]
 
-# %% ../nbs/05b_report.ipynb #a97c85bb
+# %% ../nbs/05b_report.ipynb #08c766e0
 @patch
 def compared(self:Report) -> Comparison:
     "The model, and what it was before training"
@@ -293,7 +294,7 @@ def _training(self:Report, p=.05):
     no_help = Trouble('Training has not helped, as far as these data can tell: the encoder as it was does as well.')
     return [no_help] if o.p>=p else [worse] if o.difference>0 else []
 
-# %% ../nbs/05b_report.ipynb #102bf2c0
+# %% ../nbs/05b_report.ipynb #ba780ed0
 @patch
 def _labels(self:Report):
     "Labels that contradict each other"
@@ -309,7 +310,7 @@ def _learned(self:Report):
     if not self.asked or ('embeddings','that tell nothing') not in self.asked.kinds(): return []
     return [Trouble(f'The model has learned nothing: it sees no difference between different {self.things}.', True)]
 
-# %% ../nbs/05b_report.ipynb #afdf2be7
+# %% ../nbs/05b_report.ipynb #d0f5d587
 @dataclass
 class Verdict:
     "Whether to use a model, in plain words"
@@ -326,7 +327,7 @@ def verdict(self:Report) -> Verdict:
     told = ('bad',"Don't rely on this model yet: its figures can't be trusted") if void else headline(self.told)
     return Verdict(*told, [*self.mistaken().values(), self._basis()])
 
-# %% ../nbs/05b_report.ipynb #bfc12edf
+# %% ../nbs/05b_report.ipynb #13fdff43
 @patch
 def mistaken(self:Report) -> dict: # A sentence for each: FMR and FNMR, if there are pairs of its kind
     "How often the model makes either mistake"
@@ -346,7 +347,7 @@ def _basis(self:Report):
     elif self._known(): new = 'of which it had seen other images'
     return f'Measured on {self.told.classes:,} {self.things}{images}, {new}.'
 
-# %% ../nbs/05b_report.ipynb #cf2e875d
+# %% ../nbs/05b_report.ipynb #053665ed
 def data_uri(
     data, # Bytes of a picture
     kind, # Its media type, as image/png
@@ -368,7 +369,7 @@ def svg_uri(
         fig.savefig(out, format='svg', transparent=True, metadata=dict(Date=None))
     return data_uri(out.getvalue(), 'image/svg+xml')
 
-# %% ../nbs/05b_report.ipynb #4e62eb23
+# %% ../nbs/05b_report.ipynb #4dfd33a1
 def picture_uri(
     f, # A file, or what `open_image` opens
     size=128, # Height and width at most, in pixels
@@ -380,7 +381,7 @@ def picture_uri(
     Image.fromarray(np.asarray(im)).save(out, 'jpeg', quality=85)
     return data_uri(out.getvalue(), 'image/jpeg')
 
-# %% ../nbs/05b_report.ipynb #634d1282
+# %% ../nbs/05b_report.ipynb #34282fba
 def worst_of_classes(
     d, # P distances: a tensor
     same, # P Boolean targets
@@ -404,7 +405,7 @@ def mistakes(self:Report) -> pd.DataFrame: # As `worst_of_classes` gives
     "The worst mistake for each pair of classes"
     return worst_of_classes(self.d, self.same, self.rows, self.classes, self.threshold)
 
-# %% ../nbs/05b_report.ipynb #4ec6d84c
+# %% ../nbs/05b_report.ipynb #f71cd018
 def _html_table(rows, head, about, cls=''):
     "A table that scrolls by itself if the screen is narrow; `about` is for those who can't see it"
     heads = Thead(Tr(*(Th(o, scope='col') for o in head)))
@@ -417,7 +418,7 @@ def _marked(text):
 
 def _html(o): return to_xml(o, indent=False)
 
-# %% ../nbs/05b_report.ipynb #7d03d9a7
+# %% ../nbs/05b_report.ipynb #5638a799
 def _dots(o, wide=(10,40)):
     "As many dots as a `Frequency` is out of; of more than 1,000 there's no picture"
     if o.of>1000: return ''
@@ -426,9 +427,9 @@ def _dots(o, wide=(10,40)):
     def _dot(k): return f'<circle cx="{k%wide+.5}" cy="{k//wide+.5}" r=".36" class="{_kind(k)}"/>'
     alt = f'Of {o.of:,} dots, {o}'
     circles = ''.join(map(_dot, range(o.of)))
-    return Safe(f'<svg class="dots" viewBox="0 0 {wide} {o.of//wide}" role="img" aria-label="{alt}">{circles}</svg>')
+    return Safe(f'<svg class="dots of{o.of}" viewBox="0 0 {wide} {o.of//wide}" role="img" aria-label="{alt}">{circles}</svg>')
 
-# %% ../nbs/05b_report.ipynb #eff598ca
+# %% ../nbs/05b_report.ipynb #7ed77b1d
 @patch
 def _first_screen(self:Report):
     "The verdict, what speaks against it, and what to use the model for"
@@ -445,7 +446,7 @@ def _listed(self:Report, serious):
     items = [Li(o.text) for o in self.troubles() if o.serious==serious]
     return [Ul(*items, cls='troubles serious' if serious else 'troubles')] if items else []
 
-# %% ../nbs/05b_report.ipynb #e0da5d03
+# %% ../nbs/05b_report.ipynb #3c8f5d0a
 _words = dict(good='yes', care='with care', bad='no')
 _limits = ('*Yes* means that even at the worse end of the brackets 99 of 100 answers are right, only 1 of 1,000 others '
            'comes up, and 95 of 100 answers *same* are right. *With care*, for a person to check: 90, 20 and 50.')
@@ -460,7 +461,7 @@ def _uses(self:Report):
     rows = map(_row, uses(self.told, self.thing))
     return [Section(H2('What can you use it for?'), Ul(*rows, cls='uses'), P(*_marked(_limits), cls='small'))]
 
-# %% ../nbs/05b_report.ipynb #f278ebdc
+# %% ../nbs/05b_report.ipynb #4e991338
 _legend = {
     'accuracy': 'the share of right answers, if half of the pairs are the same',
     'FMR': 'false match rate, the share of pairs of different {things} that are taken for the same',
@@ -487,7 +488,7 @@ def _once(self:Report):
     table = _html_table([row], ['classes', *o.rates], 'Error rates of each class once', 'rates')
     return [P('Each class once, by models that had not seen it:'), table, P(f'{o.basis}. {o.warning}')]
 
-# %% ../nbs/05b_report.ipynb #6665c352
+# %% ../nbs/05b_report.ipynb #a6dbe9ec
 def _plot(draw, alt, caption, size=(4.6,3.4)):
     "A figure and what it says"
     return Figure(Img(src=svg_uri(draw, size), alt=alt, cls='plot'), Figcaption(*_marked(caption)))
@@ -503,7 +504,7 @@ def _histogram(self:Report):
                  'What is left of the threshold is called *same*; the less both hills overlap, the better.')
     return Section(H2('Distances'), Div(plot, cls='figures'))
 
-# %% ../nbs/05b_report.ipynb #33c9ed33
+# %% ../nbs/05b_report.ipynb #43994813
 @patch
 def _curves(self:Report):
     "DET and ROC, with those of the model as it was"
@@ -518,7 +519,7 @@ def _curves(self:Report):
                 'The same on plain axes (ROC): the nearer to the upper left corner, the better.', (4.2,4.2))
     return Section(H2('Which threshold?'), Div(det, roc, cls='figures'))
 
-# %% ../nbs/05b_report.ipynb #4c78c9e9
+# %% ../nbs/05b_report.ipynb #cac69d17
 @patch
 def _probabilities(self:Report):
     "What was claimed and what was true"
@@ -533,7 +534,7 @@ def _probabilities(self:Report):
             f'(Cllr); {curve.least_cllr:.3f} would be the least for these distances, and 1 is a coin.')
     return Section(H2('Probabilities'), Div(plot, cls='figures'), P(cost))
 
-# %% ../nbs/05b_report.ipynb #db3483c0
+# %% ../nbs/05b_report.ipynb #6824056c
 @patch
 def _hardest(self:Report, n=10):
     "The classes with the most mistakes, and what each is taken for"
@@ -549,7 +550,7 @@ def _hardest(self:Report, n=10):
                  'Each dot is a class: at the top those not recognised, on the right those that others are taken for.')
     return Section(H2('The hardest classes'), Div(_html_table(rows, head, 'The hardest classes'), plot, cls='figures'))
 
-# %% ../nbs/05b_report.ipynb #d01b6b5d
+# %% ../nbs/05b_report.ipynb #24bb4f03
 def _card(files, *said):
     "Some images, and what there is to say about them"
     shown = [Img(src=picture_uri(f), alt=short_name(f)) for f in files]
@@ -564,7 +565,7 @@ def _pair(self:Report, o):
     told = Div(f'distance {o.distance:.3g}, threshold {self.threshold:.3g}{more}')
     return _card(files, *names, *(Div(short_name(f), cls='file') for f in files), told)
 
-# %% ../nbs/05b_report.ipynb #6eca7f60
+# %% ../nbs/05b_report.ipynb #9ae2e98f
 @patch
 def _mistakes(self:Report, n=12):
     "The worst mistakes of both kinds"
@@ -579,7 +580,7 @@ def _mistakes(self:Report, n=12):
            'apart, and for what the model does not see.')
     return Section(H2('Mistakes'), P(why if parts else 'There are none.'), *parts)
 
-# %% ../nbs/05b_report.ipynb #94f28fcd
+# %% ../nbs/05b_report.ipynb #c2b00c48
 @patch
 def _audits(self:Report):
     "What is wrong with the data, and what the model says of it"
@@ -598,7 +599,7 @@ def _audit_parts(audit, n=3, most=4):
     cards = [_card(_files(o), Strong(' '.join(k)), Div(o.about, cls='file')) for k,o in shown]
     return [table, Div(*cards, cls='pairs')]
 
-# %% ../nbs/05b_report.ipynb #a49fefaa
+# %% ../nbs/05b_report.ipynb #bee9e835
 _roles = dict(train='trains the model', valid='is reported on', threshold='fits the threshold',
               seen='other images of the classes of training')
 
@@ -625,7 +626,7 @@ def _again(self:Report):
     command = [P('This command makes the model again:'), Pre(self.command, tabindex=0)] if self.command else []
     return Section(H2('How to do it again'), *command, _html_table(rows, ['what','value'], 'Versions'))
 
-# %% ../nbs/05b_report.ipynb #f2a67015
+# %% ../nbs/05b_report.ipynb #545f45c4
 _css = """
 :root { color-scheme: light dark; --back: #fff; --ink: #1c2024; --soft: #586069; --line: #d8dee4; --card: #f6f8fa;
   --good: #1a6b34; --care: #855000; --bad: #b3261e; --pale: #f0a8a2; --dot: #c5ccd3 }
@@ -649,7 +650,7 @@ ul.small { padding-left: 1.2rem }
 .card, .troubles, pre { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem }
 .card, pre { background: var(--card) }
 .cards .card { display: flex; gap: 1rem; align-items: center } .cards p { margin: 0; font-size: 1.15rem }
-.dots { flex: 0 0 5.5rem; width: 5.5rem }
+.dots { flex: 0 0 5.5rem; width: 5.5rem } .of1000 { flex-basis: 8.5rem }
 .wrong { fill: var(--bad) } .maybe { fill: var(--pale) } .right { fill: var(--dot) }
 .troubles { border-color: var(--care); padding-left: 2rem; margin: .8rem 0 }
 .serious { border: 2px solid var(--bad); font-size: 1.1rem }
@@ -660,7 +661,7 @@ ul.small { padding-left: 1.2rem }
 .scroll { overflow-x: auto } .wide table { min-width: 44rem } .rates td { white-space: nowrap }
 table { border-collapse: collapse; font-size: .9rem; overflow-wrap: normal }
 th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
-thead th { color: var(--soft); font-weight: 600 } td, tbody th { overflow-wrap: anywhere; min-width: 4rem }
+thead th { color: var(--soft); font-weight: 600 }
 figure { margin: 0 } .plot { width: 100%; max-width: 30rem; height: auto }
 .pairs { display: grid; gap: .8rem; margin: .6rem 0; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)) }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: .4rem } .pair strong { color: var(--ink) }
@@ -669,7 +670,7 @@ figure { margin: 0 } .plot { width: 100%; max-width: 30rem; height: auto }
 @media (max-width: 30rem) { .pairs { grid-template-columns: 1fr 1fr } .pair { padding: .5rem } }
 """
 
-# %% ../nbs/05b_report.ipynb #bc9c2ef5
+# %% ../nbs/05b_report.ipynb #9be05b09
 @patch
 def to_html(self:Report) -> str:
     "The whole report as one page"
@@ -693,7 +694,7 @@ def write(self:Report,
     os.replace(tmp, fname)
     return fname
 
-# %% ../nbs/05b_report.ipynb #12015f7e
+# %% ../nbs/05b_report.ipynb #e09afc86
 @patch
 @delegates(Report)
 def write_report(self:SiameseLearner,
