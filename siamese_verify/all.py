@@ -15,3 +15,4 @@ from siamese_verify.losses import *
 from siamese_verify.training import *
 from siamese_verify.evaluation import *
 from siamese_verify.audit import *
+from siamese_verify.report import *

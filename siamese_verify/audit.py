@@ -615,9 +615,10 @@ def _near_pairs(images, d, near, below, where, most):
 def audit(self:SiameseLearner,
     name='valid', # Name of a split, or `None` for all images
     most=20, # Findings of a kind, at most
+    e=None, # Embeddings of these images, if there are some already
 ) -> Audit: # Of the images of that split
     "Ask the model which labels look wrong, which images are nearly alike, and whether it tells anything"
-    images,e = self._embedded(name)
+    images,e = self._embedded(name, e)
     d_own,own,d_other,other = nearest_of_both(e, images.y)
     spread = spread_of(e, images.y)
     usual = np.median(d_own[np.isfinite(d_own)])
@@ -629,13 +630,13 @@ def audit(self:SiameseLearner,
 
 # %% ../nbs/05a_audit.ipynb #b1355781
 @patch
-def _embedded(self:SiameseLearner, name):
+def _embedded(self:SiameseLearner, name, e=None):
     "The images of a split, or all, and their embeddings"
     images = self.images_of()
     if images.y is None: raise ValueError('labels are not known: audit the list, with Pairs.audit')
     if name: images = images.subset(images.splits[self.dls.check_split(name)])
     _check_classes(images)
-    return images,self.embeddings(name)
+    return images,self.embeddings(name) if e is None else e
 
 def _check_classes(images):
     if len(images.vocab)<2: raise ValueError(f'all images are of one class ({images.vocab[0]}): take two')
@@ -656,11 +657,9 @@ def label_suspects(self:SiameseLearner,
 
 # %% ../nbs/05a_audit.ipynb #b280e3f3
 def audit_lines(
-    images:LabeledImages, # The images
-    store=None, # An `ImageStore` of them, to read instead of their files
+    audit:Audit, # Of some images
 ) -> tuple: # At most three lines, and whether there is a leak
     "What an audit found, to print, and whether that's a reason to stop"
-    audit = images.audit(store)
     lines = audit.lines()[:3] or ['no copies, and no class in two splits']
     return [f'audit: {o}' for o in lines],audit.has_leak()
 

@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/cli.html.md"""
 __all__ = ['check_out', 'demo', 'train', 'predict', 'main']
 
 # %% ../nbs/07_cli.ipynb #30629345
-import os, sys, warnings
+import inspect, os, shlex, sys, warnings
 from pathlib import Path
 
 from fastcore.script import anno_parser
@@ -120,6 +120,22 @@ def _write(learn, out, table):
     _save_picture(out/'distances.png')
     print(f'\nIn {out}: {", ".join(sorted(f.name for f in out.iterdir()))}')
 
+def _report(learn, out, **kwargs):
+    "Write the report of validation pairs, and give it"
+    from siamese_verify.all import Report
+    report = Report(learn, **kwargs)
+    report.write(out/'report.html')
+    return report
+
+def _command(func, args):
+    "The command with these arguments, for the report"
+    def _words(k, default):
+        if default is inspect.Parameter.empty: return [str(args[k])]
+        if isinstance(default, bool): return [f'--no-{k}' if default else f'--{k}']
+        return [f'--{k}', str(args[k])]
+    told = {k:o.default for k,o in inspect.signature(func).parameters.items() if k=='seed' or str(args[k])!=str(o.default)}
+    return shlex.join(['siamese_verify', func.__name__, *(word for o in told.items() for word in _words(*o))])
+
 def _save_picture(fname):
     "Write the figure that was drawn, and close it, but no other"
     from siamese_verify.all import plt
@@ -144,9 +160,12 @@ def demo(
         print(f'\n{kind}: {epochs} epochs')
         learn = learners[kind] = _learner(images, store, 'small', 64, False, seed, kind=kind, **kwargs)
         _train(learn, epochs, None, True)
-        print(_fit(learn))
+        print(rates := _fit(learn))
     _write(learn, out, _unseen(learners))
-    print(_verdicts(learners))
+    print(verdicts := _verdicts(learners))
+    command = _command(demo, dict(out=out, epochs=epochs, seed=seed))
+    _report(learn, out, rates=rates, notes=verdicts.splitlines(), thing='character', command=command, seed=seed)
+    print(f'Report: {out/"report.html"}')
 
 # %% ../nbs/07_cli.ipynb #22badb3a
 def _unseen(learners):
@@ -186,6 +205,7 @@ def train(
     seed:int=42, # Seed of the split, the pairs and the model
 ):
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
+    command = _command(train, locals())
     out,scratch = Path(out),scratch or arch=='small'
     check_out(out)
     _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch)
@@ -193,7 +213,7 @@ def train(
     print(images)
     n_folds = _n_folds(images, folds, valid)
     store = images.store(size)
-    _audit(images, store, leaks)
+    audit = _audit(images, store, leaks)
     kwargs = dict(chunk=chunk, kind=kind, pretrained=not scratch)
     learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
     before = None if scratch or kind=='head' or not epochs else learn.fit_threshold(use=False, fmr=fmr)
@@ -206,15 +226,21 @@ def train(
         _train(learn, epochs, lr, scratch)
         return learn
     _write(learn, out, table.to_df())
-    if n_folds: print(_each_class_once(images, trained, n_folds, fmr))
+    report = _report(learn, out, rates=table, before=before, audit=audit, command=command, seed=seed)
+    if n_folds:
+        report.each_once = _each_class_once(images, trained, n_folds, fmr)
+        report.write(out/'report.html')
+    print(f'Report: {out/"report.html"}')
 
 # %% ../nbs/07_cli.ipynb #94dfc65b
 def _audit(images, store, leaks):
-    "Print what is wrong with the data, and stop for a leak"
+    "Print what is wrong with the data, stop for a leak, and give the audit"
     from siamese_verify.all import audit_lines
-    lines,leak = audit_lines(images, store)
+    audit = images.audit(store)
+    lines,leak = audit_lines(audit)
     print(*lines, sep='\n')
     if leak and not leaks: raise ValueError(f'{lines[0].removeprefix("audit: ")}; take copies out, or go on with --leaks')
+    return audit
 
 def _what_training_did(now, before):
     "Did training help, or could the difference be chance?"
@@ -232,11 +258,12 @@ def _n_folds(images, folds, valid):
     return min(4, n//2) if valid=='classes' and 6<=n<20 else 0
 
 def _each_class_once(images, trained, folds, fmr):
-    "The rates of cross-validation over classes"
+    "Print the rates of cross-validation over classes, and give them"
     from siamese_verify.all import cross_validate
     goal = {} if fmr is None else dict(fmr=fmr)
     rates = cross_validate(images, trained, folds, fit=goal)
-    return f'\nEach class once, by {folds} models that did not see it:\n{rates}'
+    print(f'\nEach class once, by {folds} models that did not see it:\n{rates}')
+    return rates
 
 # %% ../nbs/07_cli.ipynb #6e38fbd0
 def predict(

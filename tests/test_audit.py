@@ -122,7 +122,7 @@ def test_dollars_and_pipes(tmp_path):
 def test_audit_lines(files, tmp_path):
     twins = [save(picture(k), tmp_path/'c'/f'{k}.png') for k in range(3)]
     images = LabeledImages([*files, *twins], [*'aaaabbbb','a','B','B '], valid=[4,5,6,7,9,10])
-    lines,leak = audit_lines(images, images.store(32))
+    lines,leak = audit_lines(images.audit(images.store(32)))
     assert leak and 1<=len(lines)<=3 and 'across splits' in lines[0]
 
 # -- pairs
