@@ -266,13 +266,15 @@ def pair_counts(self:SiameseLearner,
     pairs=None, # `Pairs` to take the split from, instead of the learner's own, as after `load_learner`
     thresholds=(), # Thresholds at which the counts are exact, besides the model's
     most=None, # Pairs at most, as in `all_pairs`
+    embedded={}, # Embeddings of splits of the learner's own, by name, if they're there
 ) -> PairCounts:
     "Count all pairs of a split by distance, or the pairs that were given"
     self.model.to(self.dls.device)
     images = self.images_of(pairs)
     if self.uses_given(pairs): return self._count_given(name, pairs, images, thresholds)
     idx = images.splits[self.dls.check_split(name, images.splits)]
-    e = embed(self.model.encoder, self.dls.image_dl(images.files[idx] if pairs else name))
+    e = embedded.get(name)
+    if e is None: e = embed(self.model.encoder, self.dls.image_dl(images.files[idx] if pairs else name))
     return count_all(self.model, e, np.array(images.vocab)[images.y[idx]], thresholds, most)
 
 @patch
@@ -375,20 +377,25 @@ def fit_threshold(self:SiameseLearner,
     name=None, # Name of the split to fit it on; `threshold` if there is one, `train` otherwise, if not given
     pairs=None, # `Pairs` to take the splits from, instead of the learner's own, as after `load_learner`
     use=True, # Answer with it from now on?
+    embedded={}, # Embeddings of splits of the learner's own, by name, if they're there
     **kwargs
 ) -> SplitRates: # What it achieves on that split, and on those that were neither trained nor fitted on
     "Fit the threshold on all pairs of a split, and report what it achieves on the others"
     if isinstance(self.model, SiameseModel):
         raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or "distance"')
-    splits = self.images_of(pairs).splits
-    name = name or ('threshold' if 'threshold' in splits else 'train')
-    counts = {name:self.pair_counts(name, pairs)}
+    name = name or self.threshold_split(pairs)
+    counts = {name:self.pair_counts(name, pairs, embedded=embedded)}
     fit = counts[name].fit(**kwargs)
     if use: self.use_threshold(fit.threshold, name, counts[name].curve)
     t = self.model.threshold if use else fit.threshold    # in the precision of the model
     others = [o for o in self.evaluated_splits(pairs) if o!=name]
-    counts |= {o:self.pair_counts(o, pairs, [t]) for o in others}
+    counts |= {o:self.pair_counts(o, pairs, [t], embedded=embedded) for o in others}
     return SplitRates(counts, {name:fit.threshold} | dict.fromkeys(others, t), name, fit.objective, fit.warning)
+
+@patch
+def threshold_split(self:SiameseLearner, pairs=None) -> str:
+    "The split that a threshold is fitted on"
+    return 'threshold' if 'threshold' in self.images_of(pairs).splits else 'train'
 
 @patch
 def use_threshold(self:SiameseLearner,
