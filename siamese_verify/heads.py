@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/heads.html.md"""
 # %% auto #0
 __all__ = ['head_kinds', 'head_choices', 'try_heads', 'HeadFit', 'compare_heads']
 
-# %% ../nbs/04a_heads.ipynb #a1f9470b
+# %% ../nbs/04a_heads.ipynb #7ad6f936
 from dataclasses import dataclass
 
 from fastai.vision.all import *
@@ -20,7 +20,7 @@ from .threshold import *
 from .intervals import *
 from .training import *
 
-# %% ../nbs/04a_heads.ipynb #72d942a9
+# %% ../nbs/04a_heads.ipynb #7d452ea4
 head_kinds = dict(none=None, centre=ClassScatter.centre, whiten=ClassScatter.whiten, lda=ClassScatter.lda)
 
 def head_choices(
@@ -35,14 +35,14 @@ def head_choices(
     res = {o:head_kinds[o] for o in names if o in ('none','centre')}
     return res | {f'{o} {s:g}':partial(head_kinds[o], shrink=s) for o in names if o in ('whiten','lda') for s in shrinks}
 
-# %% ../nbs/04a_heads.ipynb #e7539b1d
+# %% ../nbs/04a_heads.ipynb #75506506
 def try_heads(
     model, # `DistanceSiamese`, whose distances are to be told apart
     e, # Embeddings, N × D, without a head
     y, # N classes
     heads, # As `head_choices` gives them
     folds=5, # Parts of the classes, each of which is held out once; fewer if there aren't two classes for each
-    most=3000, # Images at most, evenly drawn from the classes
+    most=2000, # Images at most, evenly drawn from the classes
     seed=42, # Seed of both choices
 ) -> dict: # `PairCounts` for each head
     "Count the pairs of held-out classes, with heads that were fitted to the others"
@@ -62,7 +62,7 @@ def _beyond_eer(model, e, y):
     t = ErrorCurve.from_pairs(d, same).fit('eer').threshold
     return d.cpu().numpy()-t,same,*y[rows.T]
 
-# %% ../nbs/04a_heads.ipynb #29041bad
+# %% ../nbs/04a_heads.ipynb #9b557fab
 def _class_parts(y, folds, most, seed):
     "Numbers of images of classes that have two, evenly drawn, and the fold of each"
     check_number('folds', folds, 2, kind=int)
@@ -78,7 +78,7 @@ def _class_parts(y, folds, most, seed):
     idx,turn = (o[np.argsort(turn, kind='stable')][:most] for o in (idx, turn))
     return idx,turn%min(folds, n//2)
 
-# %% ../nbs/04a_heads.ipynb #f3c30b93
+# %% ../nbs/04a_heads.ipynb #2424358c
 @dataclass
 class HeadFit:
     "Which head was kept, what was tried, and what it achieves"
@@ -109,7 +109,7 @@ def _repr_markdown_(self:HeadFit):
     rows = [df.columns, ['---']*df.shape[1], *df.astype(str).values] if self.by else []
     return '\n'.join('|'.join(['', *r, '']) for r in rows)+f'\n\n{self.about()}\n\n{self.rates._repr_markdown_()}'
 
-# %% ../nbs/04a_heads.ipynb #1f715c14
+# %% ../nbs/04a_heads.ipynb #587159d3
 def compare_heads(
     counts, # `PairCounts` for each head, as `try_heads` gives them
     fmr=None, # Compare the FNMR at this FMR instead of the EER
@@ -124,7 +124,7 @@ def compare_heads(
         return res | {'difference':c.difference, 'difference low':c.low, 'difference high':c.high, 'p':c.p}
     return by,pd.DataFrame([row(*o) for o in counts.items()], pd.Index([*counts], name='head'))
 
-# %% ../nbs/04a_heads.ipynb #55cb893c
+# %% ../nbs/04a_heads.ipynb #24abc5a3
 @patch
 @delegates(PairCounts.fit)
 def fit_head(self:SiameseLearner,
