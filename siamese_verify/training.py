@@ -6,7 +6,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/training.html.md"""
 
 # %% auto #0
 __all__ = ['all_rows', 'all_pairs', 'count_all', 'CurveMetric', 'EER', 'PairAccuracy', 'SiameseLearner', 'siamese_learner',
-           'KeepStats', 'epoch_table', 'SplitRates']
+           'KeepStats', 'StartThreshold', 'epoch_table', 'SplitRates']
 
 # %% ../nbs/04_training.ipynb #52f2b54f
 from fastai.vision.all import *
@@ -209,6 +209,7 @@ def siamese_learner(
     metrics = ifnone(metrics, [EER()] if _is_distance(model) else [EER(), PairAccuracy()])
     learn = SiameseLearner(dls, model, loss_func, splitter=splitter, metrics=metrics, **kwargs)
     if ifnone(keep_stats, bool(stats)): learn.add_cb(KeepStats())
+    if model.starts_at_data: learn.add_cb(StartThreshold())
     if isinstance(model, SiameseModel) and stats: learn.freeze()
     return learn
 
@@ -249,6 +250,26 @@ class KeepStats(Callback):
     def before_train(self):
         for m in self.model.encoder.modules():
             if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
+
+# %% ../nbs/04_training.ipynb #5e6e1336
+class StartThreshold(Callback):
+    "Training starts a learned threshold where the distances of a batch are, if nobody has set, loaded or trained it"
+    order = 5    # before several processes share the model
+    def before_fit(self):
+        model = self.model
+        if not getattr(model, 'starts_at_data', False) or model.threshold!=1: return
+        d,same = self.distances(model, *self.dls.train.one_batch())
+        if same.any() and not same.all() and d.isfinite().all():
+            model.threshold = ErrorCurve.from_pairs(d, same).fit('accuracy', prior=.5).threshold
+
+    def distances(self, model, x, y):
+        "Of the pairs of a batch, embedded as in training, which changes nothing"
+        with keep_random(), torch.no_grad(), frozen_stats(model), eval_mode(model):    # which puts modes back
+            model.train()
+            for o in self.learn.cbs.filter(risinstance(KeepStats)): o.before_train()
+            if not isinstance(self.dls.train, ImageDL): return model.distance(x),y.as_subclass(Tensor)>0
+            d,same,_ = all_pairs(model, model.encode(x).as_subclass(Tensor), y)
+            return d,torch.as_tensor(same, device=d.device)
 
 # %% ../nbs/04_training.ipynb #434a72ff
 def epoch_table(
