@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/heads.html.md"""
 # %% auto #0
 __all__ = ['head_kinds', 'head_choices', 'try_heads', 'HeadFit', 'compare_heads']
 
-# %% ../nbs/04a_heads.ipynb #7ad6f936
+# %% ../nbs/04a_heads.ipynb #048dc104
 from dataclasses import dataclass
 
 from fastai.vision.all import *
@@ -20,7 +20,7 @@ from .threshold import *
 from .intervals import *
 from .training import *
 
-# %% ../nbs/04a_heads.ipynb #7d452ea4
+# %% ../nbs/04a_heads.ipynb #c626e896
 head_kinds = dict(none=None, centre=ClassScatter.centre, whiten=ClassScatter.whiten, lda=ClassScatter.lda)
 
 def head_choices(
@@ -35,7 +35,7 @@ def head_choices(
     res = {o:head_kinds[o] for o in names if o in ('none','centre')}
     return res | {f'{o} {s:g}':partial(head_kinds[o], shrink=s) for o in names if o in ('whiten','lda') for s in shrinks}
 
-# %% ../nbs/04a_heads.ipynb #75506506
+# %% ../nbs/04a_heads.ipynb #ca2383e4
 def try_heads(
     model, # `DistanceSiamese`, whose distances are to be told apart
     e, # Embeddings, N × D, without a head
@@ -62,7 +62,7 @@ def _beyond_eer(model, e, y):
     t = ErrorCurve.from_pairs(d, same).fit('eer').threshold
     return d.cpu().numpy()-t,same,*y[rows.T]
 
-# %% ../nbs/04a_heads.ipynb #9b557fab
+# %% ../nbs/04a_heads.ipynb #b9e930c4
 def _class_parts(y, folds, most, seed):
     "Numbers of images of classes that have two, evenly drawn, and the fold of each"
     check_number('folds', folds, 2, kind=int)
@@ -78,7 +78,7 @@ def _class_parts(y, folds, most, seed):
     idx,turn = (o[np.argsort(turn, kind='stable')][:most] for o in (idx, turn))
     return idx,turn%min(folds, n//2)
 
-# %% ../nbs/04a_heads.ipynb #2424358c
+# %% ../nbs/04a_heads.ipynb #f3f18f7e
 @dataclass
 class HeadFit:
     "Which head was kept, what was tried, and what it achieves"
@@ -86,6 +86,7 @@ class HeadFit:
     by:str # The figure that it was chosen by, if there was a choice
     table:pd.DataFrame # A row for each head: the figure on held-out classes, and how it differs from that of none
     rates:SplitRates # Of the splits, at a threshold that was fitted anew
+    before:SplitRates # The same without a head
 
     def __repr__(self): return '\n'.join(filter(None, [self.to_text().to_string() if self.by else '', self.about(), repr(self.rates)]))
 
@@ -109,7 +110,7 @@ def _repr_markdown_(self:HeadFit):
     rows = [df.columns, ['---']*df.shape[1], *df.astype(str).values] if self.by else []
     return '\n'.join('|'.join(['', *r, '']) for r in rows)+f'\n\n{self.about()}\n\n{self.rates._repr_markdown_()}'
 
-# %% ../nbs/04a_heads.ipynb #587159d3
+# %% ../nbs/04a_heads.ipynb #fe2c6307
 def compare_heads(
     counts, # `PairCounts` for each head, as `try_heads` gives them
     fmr=None, # Compare the FNMR at this FMR instead of the EER
@@ -124,7 +125,7 @@ def compare_heads(
         return res | {'difference':c.difference, 'difference low':c.low, 'difference high':c.high, 'p':c.p}
     return by,pd.DataFrame([row(*o) for o in counts.items()], pd.Index([*counts], name='head'))
 
-# %% ../nbs/04a_heads.ipynb #24abc5a3
+# %% ../nbs/04a_heads.ipynb #e27b04fb
 @patch
 @delegates(PairCounts.fit)
 def fit_head(self:SiameseLearner,
@@ -139,16 +140,20 @@ def fit_head(self:SiameseLearner,
     "Embed once, put the best head behind the encoder, and fit the threshold"
     y,heads = _check_head(self, name),head_choices(head, shrink)
     self.model.to(self.dls.device)
+    self.model.use_head()
     splits = dict.fromkeys([name, self.threshold_split(), *self.evaluated_splits()])
-    e = {o:embed(self.model.bare_encoder, self.dls.image_dl(o)) for o in splits}
+    e = {o:embed(self.model.encoder, self.dls.image_dl(o)) for o in splits}
+    before = self.fit_threshold(fmr=fmr, embedded=e, use=False, **kwargs)
+    scatter = ClassScatter(e[name], y)
+    if head=='auto' and not scatter.variance: heads = head_choices('none') | head_choices('centre')
     kept,by,table = first(heads),'',pd.DataFrame()
     if len(heads)>1:
         by,table = compare_heads(try_heads(self.model, e[name], y, head_choices('none') | heads, folds, seed=seed), fmr)
         kept = table[by][list(heads)].idxmin()
-    found = heads[kept] and heads[kept](ClassScatter(e[name], y))
+    found = heads[kept] and heads[kept](scatter)
     self.model.use_head(found)
     if found: e = {o:found(x) for o,x in e.items()}
-    return HeadFit(kept, by, table, self.fit_threshold(fmr=fmr, embedded=e, **kwargs))
+    return HeadFit(kept, by, table, self.fit_threshold(fmr=fmr, embedded=e, **kwargs), before)
 
 def _check_head(learn, name):
     "The classes of a split, if a head can be fitted to it"

@@ -251,7 +251,7 @@ class KeepStats(Callback):
         for m in self.model.encoder.modules():
             if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
-# %% ../nbs/04_training.ipynb #5e6e1336
+# %% ../nbs/04_training.ipynb #05dc679c
 class StartThreshold(Callback):
     "Training starts a learned threshold where the distances of a batch are, if nobody has set, loaded or trained it"
     order = 5    # before several processes share the model
