@@ -7,12 +7,14 @@ from siamese_verify.store import *
 from siamese_verify.loaders import *
 from siamese_verify.model import *
 from siamese_verify.embedding import *
+from siamese_verify.whitening import *
 from siamese_verify.threshold import *
 from siamese_verify.intervals import *
 from siamese_verify.calibration import *
 from siamese_verify.curves import *
 from siamese_verify.losses import *
 from siamese_verify.training import *
+from siamese_verify.heads import *
 from siamese_verify.evaluation import *
 from siamese_verify.audit import *
 from siamese_verify.report import *

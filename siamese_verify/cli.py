@@ -9,6 +9,7 @@ __all__ = ['check_out', 'demo', 'train', 'predict', 'main']
 
 # %% ../nbs/07_cli.ipynb #30629345
 import inspect, os, shlex, sys, warnings
+from functools import partial
 from pathlib import Path
 
 from fastcore.script import anno_parser
@@ -77,14 +78,15 @@ def _learner(images, store, arch, bs, flip, seed, chunk=None, **kwargs):
     bs = min(bs, len(images.splits['train']))
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
     dls = images.dls(bs=bs, per_class=min(4, bs//2), store=store, after_batch=tfms, seed=seed)
-    return siamese_learner(dls, create_siamese_model(_arch(arch), **kwargs), chunk=chunk)
+    learn = siamese_learner(dls, create_siamese_model(_arch(arch), **kwargs), chunk=chunk)
+    if not sys.stdout.isatty(): _quiet(learn)
+    return learn
 
 # %% ../nbs/07_cli.ipynb #99889e4e
 def _train(learn, epochs, lr, scratch):
     "Train as long as it says, a new head first alone; into a file, without progress bars"
     from siamese_verify.all import SiameseModel, epoch_table
     if not epochs: return
-    if not sys.stdout.isatty(): _quiet(learn)
     if scratch: learn.fit_one_cycle(epochs, lr or 1e-2)
     elif isinstance(learn.model, SiameseModel): learn.fine_tune(epochs, 20*(lr or 1e-4))
     else: learn.fit_one_cycle(epochs, slice(lr or 1e-4, 100*(lr or 1e-4)))    # the threshold may learn faster
@@ -190,7 +192,7 @@ def train(
     kind:str='threshold', # `head`, `threshold` or `distance`
     out:Path='siamese_verify_model', # New folder for the model, the table and the pictures
     size:int=224, # Height and width that images are resized to
-    epochs:int=5, # Passes over the training images; 0 fits a threshold to a pretrained encoder and trains nothing
+    epochs:int=5, # Passes over the training images; 0 whitens a pretrained encoder, in seconds, and trains nothing
     lr:float=None, # Learning rate; 1e-4 for a pretrained encoder and 1e-2 for another if not given
     bs:int=64, # Images in a batch, each of which is compared with each of the others
     chunk:int=None, # Images that the encoder takes at a time: fewer need less memory, and take longer
@@ -216,19 +218,17 @@ def train(
     audit = _audit(images, store, leaks)
     kwargs = dict(chunk=chunk, kind=kind, pretrained=not scratch)
     learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
-    before = None if scratch or kind=='head' or not epochs else learn.fit_threshold(use=False, fmr=fmr)
-    _train(learn, epochs, lr, scratch)
-    table = _fit(learn, fmr=fmr)
+    fit = partial(_fit_best, epochs=epochs, lr=lr, scratch=scratch, fmr=fmr)
+    way,table,before = fit(learn)
     print(f'\n{table}')
-    if before: print(_what_training_did(table, before))
-    def trained(images):
+    def again(images):
         learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
-        _train(learn, epochs, lr, scratch)
+        fit(learn, only=way)
         return learn
     _write(learn, out, table.to_df())
     report = _report(learn, out, rates=table, before=before, audit=audit, command=command, seed=seed)
     if n_folds:
-        report.each_once = _each_class_once(images, trained, n_folds, fmr)
+        report.each_once = _each_class_once(images, again, n_folds, fmr)
         report.write(out/'report.html')
     print(f'Report: {out/"report.html"}')
 
@@ -242,12 +242,58 @@ def _audit(images, store, leaks):
     if leak and not leaks: raise ValueError(f'{lines[0].removeprefix("audit: ")}; take copies out, or go on with --leaks')
     return audit
 
-def _what_training_did(now, before):
-    "Did training help, or could the difference be chance?"
-    from siamese_verify.all import compare_rates, verdict
-    counts = [o.counts['valid'] for o in (now, before)]
-    thresholds = now.at['valid'],before.at['valid']
-    return f'Training: {verdict(compare_rates(*counts, thresholds, names=("trained","as it was")))}'
+# %% ../nbs/07_cli.ipynb #3321e9ae
+def _fit_best(learn, epochs, lr, scratch, fmr, only=None):
+    "What is best on classes that aren't reported on, or one way, which the learner keeps: its name and rates, and those before"
+    from siamese_verify.all import SiameseModel
+    if isinstance(learn.model, SiameseModel):
+        _train(learn, epochs, lr, scratch)
+        return 'trained',learn.report(),None
+    frozen,ways = {k:v.clone() for k,v in learn.model.state_dict().items()},{}
+    if not scratch and only not in ('trained','trained and whitened'): ways |= _with_head(learn, fmr, 'as it was', 'whitened')
+    if epochs and only not in ('as it was','whitened'):
+        learn.model.use_head()
+        _train(learn, epochs, lr, scratch)
+        ways |= _with_head(learn, fmr, 'trained', 'trained and whitened')
+    way,why = _best_way(ways, fmr) if only not in ways else (only,'')
+    head,rates = ways[way]
+    learn.model.use_head()
+    if epochs and way in ('as it was','whitened'): learn.model.load_state_dict(frozen)
+    learn.model.use_head(head)
+    learn.use_threshold(rates.at[rates.fitted_on], rates.fitted_on, rates.counts[rates.fitted_on].curve)
+    if not only: print(_side_by_side(ways, way, why, fmr))
+    before = ways['as it was'][1] if 'as it was' in ways and way!='as it was' else None
+    return way,rates,before
+
+def _with_head(learn, fmr, without, whitened):
+    "A head and rates, for an encoder as it is now, and with the best head behind it"
+    from siamese_verify.all import Counter
+    images = learn.images_of()
+    several = [o for o in Counter(images.y[images.splits['train']].tolist()).values() if o>1]
+    fit = learn.fit_head('auto' if len(several)>=4 else 'none', fmr=fmr)
+    ways = {without:(None,fit.before)}
+    return ways if fit.name=='none' else ways | {whitened:(learn.model.encoder[1],fit.rates)}
+
+# %% ../nbs/07_cli.ipynb #924fd4a3
+def _best_way(ways, fmr):
+    "The way with the lowest error on the classes of the threshold, and a sentence that says so"
+    def error(way):
+        curve = ways[way][1].counts['threshold'].curve
+        return curve.eer if fmr is None else curve.fit(fmr=fmr).fnmr
+    if 'threshold' in next(iter(ways.values()))[1].counts:
+        return min(ways, key=error),'it is best on the classes of the threshold, which are not in this table'
+    if 'trained' in ways: return 'trained','there are too few classes to choose on others than these; --epochs 0 keeps the encoder as it is'
+    return list(ways)[-1],'it is best on training classes, each held out once'
+
+def _side_by_side(ways, way, why, fmr):
+    "A table of all ways on unseen classes, and how the one that is kept differs from the others"
+    from siamese_verify.all import SplitRates, compare_rates, verdict
+    counts = {o:rates.counts['valid'] for o,(_,rates) in ways.items()}
+    at = {o:rates.at['valid'] for o,(_,rates) in ways.items()}
+    args,rate = ({},'EER') if fmr is None else (dict(fmr=fmr),f'FNMR at {100*fmr:g}% FMR')
+    text = SplitRates(counts, at, **args).to_text().rename_axis('way').to_string()
+    told = [verdict(compare_rates(counts[way], counts[o], names=(way,o), **args), rate) for o in ways if o!=way]
+    return '\n'.join([f'\nvalid, all pairs, 95 % intervals over classes:\n{text}', f'Kept: {way}; {why}.', *told])
 
 # %% ../nbs/07_cli.ipynb #8dadda9b
 def _n_folds(images, folds, valid):

@@ -38,12 +38,15 @@ def embeddings(self:SiameseLearner,
 @patch
 def split_pairs(self:SiameseLearner,
     name='valid', # Name of the split
+    e=None, # Embeddings of its images, if there are some already
+    most=None, # Pairs at most, as in `all_pairs`
 ) -> tuple: # P distances, P Boolean targets, and P × 2 numbers of images
     "All pairs of a split, or those that were given"
     images = self.images_of()
     if self.uses_given(): return *self.model.distances(self.dls.pair_dl(name)),self.dls.pairs[name][:,:2]
     idx = images.splits[self.dls.check_split(name)]
-    d,same,rows = all_pairs(self.model, self.embeddings(name), images.y[idx])
+    e = self.embeddings(name) if e is None else e
+    d,same,rows = all_pairs(self.model, e, images.y[idx], most)
     return d,torch.as_tensor(same, device=d.device),idx[rows]
 
 # %% ../nbs/05_evaluation.ipynb #56477a98

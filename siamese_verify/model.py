@@ -6,10 +6,11 @@ Docs: https://siamese-verify.github.io/siamese_verify/model.html.md"""
 
 # %% auto #0
 __all__ = ['matrix_distances', 'small_encoder', 'check_encoded', 'eval_mode', 'embedding_shape', 'create_encoder',
-           'efficientnet_lite0', 'EmbeddingPair', 'Siamese', 'concat_features', 'SiameseModel', 'symmetric_features',
-           'squared_euclidean_distance', 'euclidean_distance', 'normalized_squared_euclidean_distance',
-           'cosine_distance', 'Threshold', 'DistanceSiamese', 'ThresholdSiamese', 'TensorEmbedding', 'pair_indices',
-           'distance_matrix', 'create_siamese_model', 'siamese_splitter']
+           'efficientnet_lite0', 'EmbeddingPair', 'Siamese', 'frozen_stats', 'concat_features', 'SiameseModel',
+           'symmetric_features', 'squared_euclidean_distance', 'euclidean_distance',
+           'normalized_squared_euclidean_distance', 'cosine_distance', 'Threshold', 'DistanceSiamese',
+           'ThresholdSiamese', 'TensorEmbedding', 'pair_indices', 'distance_matrix', 'create_siamese_model',
+           'siamese_splitter']
 
 # %% ../nbs/01_model.ipynb #45116c2a
 import inspect
@@ -155,6 +156,7 @@ class Siamese(nn.Module):
     "What siamese models share: images go through the `encoder`, and `compare` takes two batches of embeddings"
     chunk = None      # images that the encoder takes at a time in training
     threshold = 0.    # *same* if and only if the distance is below it
+    starts_at_data = False    # is a threshold to learn to begin where the distances are?
 
     def embeddings(self,
         x1, # A pair, of images or of embeddings, or a batch of images
@@ -184,13 +186,13 @@ def encode(self:Siamese,
     embed = lambda x: check_encoded(self.encoder(x))
     if not (self.chunk and torch.is_grad_enabled() and len(x)>self.chunk): return embed(x)
     n_chunks = math.ceil(len(x)/self.chunk)
-    context = lambda: (nullcontext(), _frozen_stats(self.encoder))
+    context = lambda: (nullcontext(), frozen_stats(self.encoder))
     cache = partial(checkpoint, embed, use_reentrant=False, context_fn=context)
     return torch.cat([cache(o) for o in x.tensor_split(n_chunks)])
 
 # %% ../nbs/01_model.ipynb #78b08343
 @contextmanager
-def _frozen_stats(model):
+def frozen_stats(model):
     "Keep the running statistics of batch normalisation as they are, for a while"
     norms = [m for m in model.modules() if getattr(m, 'track_running_stats', False)]
     before = [(m.momentum, m.num_batches_tracked.clone()) for m in norms]
@@ -326,6 +328,7 @@ class DistanceSiamese(Siamese):
     def threshold(self, t):
         self.head.threshold.data.fill_(check_number('threshold', t))
         self.fitted_on = None    # by hand, as far as the model knows
+        self.starts_at_data = False
 
     @property
     def fitted_on(self): return split_names[self.fitted] if self.fitted>=0 else None
@@ -349,11 +352,12 @@ class ThresholdSiamese(DistanceSiamese):
     def __init__(self,
         backbone:nn.Module, # Encoder: images to embeddings
         distance_metric=normalized_squared_euclidean_distance, # Function of two batches of embeddings
-        threshold=1., # Threshold to start with
+        threshold=None, # Threshold to start with; 1, which `StartThreshold` moves to where the distances are, if not given
         scale=1., # Scale to start with
     ):
         super().__init__(backbone, distance_metric)
-        self.head = Threshold(threshold, scale)
+        self.head = Threshold(ifnone(threshold, 1.), scale)
+        self.starts_at_data = threshold is None
 
     def compare(self, e1, e2): return self.head(self.embedding_distance(e1, e2))
     def to_distance(self, logits):

@@ -6,7 +6,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/training.html.md"""
 
 # %% auto #0
 __all__ = ['pair_rows', 'all_pairs', 'count_all', 'LoggedRate', 'CurveMetric', 'EER', 'PairAccuracy', 'SiameseLearner',
-           'siamese_learner', 'KeepStats', 'epoch_table', 'SplitRates']
+           'siamese_learner', 'KeepStats', 'StartThreshold', 'epoch_table', 'SplitRates']
 
 # %% ../nbs/04_training.ipynb #52f2b54f
 from fastai.vision.all import *
@@ -84,7 +84,7 @@ def count_all(
     counts.n_images = len(e)
     return counts
 
-# %% ../nbs/04_training.ipynb #11b9196e
+# %% ../nbs/04_training.ipynb #5c8cf00f
 class LoggedRate(float):
     "A figure that the training log prints with its interval"
     def __new__(cls, x, rate=None):
@@ -240,6 +240,7 @@ def siamese_learner(
     metrics = ifnone(metrics, [EER()] if _is_distance(model) else [EER(), PairAccuracy()])
     learn = SiameseLearner(dls, model, loss_func, splitter=splitter, metrics=metrics, **kwargs)
     if ifnone(keep_stats, bool(stats)): learn.add_cb(KeepStats())
+    if model.starts_at_data: learn.add_cb(StartThreshold())
     if isinstance(model, SiameseModel) and stats: learn.freeze()
     return learn
 
@@ -281,6 +282,26 @@ class KeepStats(Callback):
         for m in self.model.encoder.modules():
             if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
+# %% ../nbs/04_training.ipynb #05dc679c
+class StartThreshold(Callback):
+    "Training starts a learned threshold where the distances of a batch are, if nobody has set, loaded or trained it"
+    order = 5    # before several processes share the model
+    def before_fit(self):
+        model = self.model
+        if not getattr(model, 'starts_at_data', False) or model.threshold!=1: return
+        d,same = self.distances(model, *self.dls.train.one_batch())
+        if same.any() and not same.all() and d.isfinite().all():
+            model.threshold = ErrorCurve.from_pairs(d, same).fit('accuracy', prior=.5).threshold
+
+    def distances(self, model, x, y):
+        "Of the pairs of a batch, embedded as in training, which changes nothing"
+        with keep_random(), torch.no_grad(), frozen_stats(model), eval_mode(model):    # which puts modes back
+            model.train()
+            for o in self.learn.cbs.filter(risinstance(KeepStats)): o.before_train()
+            if not isinstance(self.dls.train, ImageDL): return model.distance(x),y.as_subclass(Tensor)>0
+            d,same,_ = all_pairs(model, model.encode(x).as_subclass(Tensor), y)
+            return d,torch.as_tensor(same, device=d.device)
+
 # %% ../nbs/04_training.ipynb #434a72ff
 def epoch_table(
     learn, # A `Learner` that was trained
@@ -301,13 +322,15 @@ def pair_counts(self:SiameseLearner,
     thresholds=(), # Thresholds at which the counts are exact, besides the model's
     most=None, # Pairs at most, as in `all_pairs`
     group=None, # Function of a class to what it sits in, as the alphabet of a character: clusters instead of the classes
+    embedded={}, # Embeddings of splits of the learner's own, by name, if they're there
 ) -> PairCounts:
     "Count all pairs of a split by distance, or the pairs that were given"
     self.model.to(self.dls.device)
     images = self.images_of(pairs)
     if self.uses_given(pairs): return self._count_given(name, pairs, images, thresholds, group)
     idx = images.splits[self.dls.check_split(name, images.splits)]
-    e = embed(self.model.encoder, self.dls.image_dl(images.files[idx] if pairs else name))
+    e = embedded.get(name)
+    if e is None: e = embed(self.model.encoder, self.dls.image_dl(images.files[idx] if pairs else name))
     y = np.array(images.vocab)[images.y[idx]]
     return count_all(self.model, e, y, thresholds, most, group and [group(o) for o in y])
 
@@ -414,20 +437,25 @@ def fit_threshold(self:SiameseLearner,
     pairs=None, # `Pairs` to take the splits from, instead of the learner's own, as after `load_learner`
     use=True, # Answer with it from now on?
     group=None, # As in `SiameseLearner.pair_counts`
+    embedded={}, # Embeddings of splits of the learner's own, by name, if they're there
     **kwargs
 ) -> SplitRates: # What it achieves on that split, and on those that were neither trained nor fitted on
     "Fit the threshold on all pairs of a split, and report what it achieves on the others"
     if isinstance(self.model, SiameseModel):
         raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or "distance"')
-    splits = self.images_of(pairs).splits
-    name = name or ('threshold' if 'threshold' in splits else 'train')
-    counts = {name:self.pair_counts(name, pairs, group=group)}
+    name = name or self.threshold_split(pairs)
+    counts = {name:self.pair_counts(name, pairs, group=group, embedded=embedded)}
     fit = counts[name].fit(**kwargs)
     if use: self.use_threshold(fit.threshold, name, counts[name].curve)
     t = self.model.threshold if use else fit.threshold    # in the precision of the model
     others = [o for o in self.evaluated_splits(pairs) if o!=name]
-    counts |= {o:self.pair_counts(o, pairs, [t], group=group) for o in others}
+    counts |= {o:self.pair_counts(o, pairs, [t], group=group, embedded=embedded) for o in others}
     return SplitRates(counts, {name:fit.threshold} | dict.fromkeys(others, t), name, fit.objective, fit.warning)
+
+@patch
+def threshold_split(self:SiameseLearner, pairs=None) -> str:
+    "The split that a threshold is fitted on"
+    return 'threshold' if 'threshold' in self.images_of(pairs).splits else 'train'
 
 @patch
 def use_threshold(self:SiameseLearner,
