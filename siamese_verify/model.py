@@ -34,14 +34,20 @@ def small_encoder(
 # %% ../nbs/01_model.ipynb #5e7b33f6
 def check_encoded(
     e, # What an encoder gave
+    n=None, # For how many images, if that's known
 ) -> Tensor: # The same
     "Embeddings, or an error that says what an encoder should give"
-    if isinstance(e, Tensor) and e.ndim in (2,4) and 0 not in e.shape[1:]: return e
-    raise ValueError(f'an encoder gives N × D or N × D × h × w, not {_shape(e)}: wrap it in a module that does')
+    fits = isinstance(e, Tensor) and e.ndim in (2,4) and 0 not in e.shape[1:] and len(e)==ifnone(n, len(e))
+    if fits and e.is_floating_point(): return e
+    of = '' if n is None else f' for {n} images'
+    raise ValueError(f'an encoder gives N × D or N × D × h × w, not {_shape(e)}{of}: wrap it in a module that does')
 
-def _shape(o): return ' × '.join(map(str, o.shape)) if isinstance(o, Tensor) else type(o).__name__
+def _shape(o):
+    if not isinstance(o, Tensor): return type(o).__name__
+    shape = ' × '.join(map(str, o.shape)) or 'one number'
+    return shape if o.is_floating_point() else f'{shape} of {o.dtype}'
 
-# %% ../nbs/01_model.ipynb #d3c7a12e
+# %% ../nbs/01_model.ipynb #0265c3bf
 def check_finite(
     e, # Embeddings of N images
 ) -> Tensor: # The same
@@ -181,7 +187,7 @@ class Siamese(nn.Module):
 def _check_images(pair):
     tensors = len(pair)==2 and all(isinstance(o, Tensor) for o in pair)
     if tensors and pair[0].shape==pair[1].shape and pair[0].ndim!=3: return pair
-    shapes = ', '.join(map(_shape, pair))
+    shapes = ', '.join(map(_shape, pair)) or 'nothing'
     raise ValueError(f'a pair is two batches of as many images, N × C × H × W, not {shapes}')
 
 # %% ../nbs/01_model.ipynb #54353c24
@@ -190,7 +196,7 @@ def encode(self:Siamese,
     x, # Images, N × C × H × W
 ) -> Tensor: # Embeddings, N × D, or feature maps, N × D × h × w
     "Embed a batch of images; in training `chunk` of them at a time, if that is set"
-    embed = lambda x: check_encoded(self.encoder(x))
+    embed = lambda x: check_encoded(self.encoder(x), len(x))
     if not (self.chunk and torch.is_grad_enabled() and len(x)>self.chunk): return embed(x)
     n_chunks = math.ceil(len(x)/self.chunk)
     context = lambda: (nullcontext(), _frozen_stats(self.encoder))
@@ -468,7 +474,7 @@ def create_siamese_model(
 ) -> Siamese:
     "An encoder for `arch`, and what compares two embeddings"
     kinds = dict(head=SiameseModel, threshold=ThresholdSiamese, distance=DistanceSiamese)
-    if kind not in kinds: raise ValueError(f'kind is one of {", ".join(kinds)}, not {kind!r}')
+    if kind not in [*kinds]: raise ValueError(f'kind is one of {", ".join(kinds)}, not {kind!r}')
     encoder = create_encoder(arch, concat_pool=ifnone(concat_pool, kind=='head'), **kwargs)
     if kind!='head': return kinds[kind](encoder, distance_metric)
     head = _pair_head(encoder, lin_ftrs, ps, size, kwargs.get('n_in', 3))
@@ -485,6 +491,7 @@ def siamese_splitter(
     model, # `SiameseModel`, `DistanceSiamese`, or a model with an `encoder` like them
 ) -> list: # Parameters of the encoder, and the others if there are any
     "Parameter groups for a `Learner`, so that it can freeze the encoder or give it a lower learning rate"
+    if not hasattr(model, 'encoder'): raise TypeError(f'siamese_splitter splits a model with an encoder, not {type(model).__name__}')
     encoder = params(model.encoder)
     ids = {id(p) for p in encoder}
     head = [p for p in params(model) if id(p) not in ids]
