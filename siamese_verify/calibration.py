@@ -70,6 +70,7 @@ def shares(self:ErrorCurve,
     prior=.5, # Share of *same* pairs
 ) -> tuple: # Two arrays, which add up to `prior` and 1 - `prior`
     "The weight of the *same* and of the *not same* pairs of each group, if *same* pairs were as frequent as `prior` says"
+    check_number('prior', prior, 0, 1)
     if not (self.n_same and self.n_not_same): raise ValueError('a probability takes pairs of both kinds')
     return prior*self.same/self.n_same, (1-prior)*self.not_same/self.n_not_same
 

@@ -22,7 +22,7 @@ def embed(
     "The embeddings of the images of a loader"
     with torch.no_grad(), eval_mode(encoder): batches = [check_encoded(encoder(_images(b))) for b in _moved(dl, encoder)]
     if not batches: raise ValueError('the loader holds no images')
-    return torch.cat(batches)
+    return check_finite(torch.cat(batches))
 
 def _images(b): return (b[0] if isinstance(b, (tuple,list)) else b).as_subclass(Tensor)
 

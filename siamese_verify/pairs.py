@@ -20,7 +20,8 @@ def to_same(
     o, # Boolean, 0 or 1, or one of the two names
 ) -> str: # 'Same' or 'Not Same'
     "The name of a target"
-    name = str(o).lower()
+    o = o.item() if getattr(o, 'ndim', None)==0 else o    # of an array or a tensor
+    name = str(o).strip().lower()
     if name in ('same', 'true', '1', '1.0'): return 'Same'
     if name in ('not same', 'false', '0', '0.0'): return 'Not Same'
     raise ValueError(f'{o!r} is no target: give True or False, 1 or 0, "Same" or "Not Same"')
@@ -45,15 +46,11 @@ class Blocks:
     def __len__(self): return len(self.order)
 
 # %% ../nbs/00b_pairs.ipynb #ce8db30e
-def _check_split(images, name):
-    if name in images.splits: return
-    raise ValueError(f'there is no split {name!r}, only {", ".join(images.splits)}')
-
 def _labeled(images, name):
     "The numbers of the images of a split, or an error if no pair can be drawn from them"
     if images.y is None:
         raise ValueError('pairs are drawn by label: give labels, or your own pairs to Pairs.from_df')
-    _check_split(images, name)
+    check_split(name, images.splits)
     if not len(images.splits[name]):
         raise ValueError(f'there are no images in {name}: pairs are drawn inside each split')
     return images.splits[name]
@@ -192,6 +189,7 @@ class Pairs:
         redraw=True, # Draw other training pairs for each epoch
         tables=None, # Pairs that are given, a table for each split in a dictionary, instead of drawn
     ):
+        if not isinstance(images, LabeledImages): raise TypeError(f'images are LabeledImages, not {type(images).__name__}')
         self.images = images
         self.factor = _factors(images, factor)
         self.same = check_number('same, the share of same pairs,', same, 0, 1)
@@ -201,7 +199,7 @@ class Pairs:
         self.tables = _given(images, tables) if self.given else {o:self.draw(o) for o in images.splits}
 
     def __len__(self): return sum(map(len, self.tables.values()))
-    def __getitem__(self, name): return self.tables[name]
+    def __getitem__(self, name): return self.tables[check_split(name, self.tables)]
     train,valid = add_props(lambda k,self: self.tables[split_names[k]])
 
 # %% ../nbs/00b_pairs.ipynb #cf938d00
@@ -209,20 +207,43 @@ def _factors(images, factor):
     "Pairs for each image of each split, 1 if a dictionary doesn't say"
     if not isinstance(factor, dict): factor = dict.fromkeys(images.splits, factor)
     for name,o in factor.items():
-        _check_split(images, name)
+        check_split(name, images.splits)
         check_number('factor, the number of pairs for each image,', o, 1e-9, 1e6)
     return dict.fromkeys(images.splits, 1.) | factor
 
 def _given(images, tables):
-    "Tables that are given, as arrays"
-    tables = {name:np.asarray(t).reshape(-1,3) for name,t in dict(tables).items()}
-    for name,t in tables.items():
-        _check_split(images, name)
-        outside = t[(t<0).any(1) | (t>=[len(images), len(images), 2]).any(1) | (t!=t.astype(np.int64)).any(1)]
-        for o in outside: raise ValueError(f'{o.tolist()} in {name} is no pair of {len(images)} images')
-    tables = {name:t.astype(np.int64) for name,t in tables.items()}
+    "Tables that are given, as arrays, if they agree with themselves, with the labels and with the splits"
+    if not isinstance(tables, dict): raise TypeError(f'tables are a dictionary, a table for each split, not {type(tables).__name__}')
+    tables = {check_split(name, images.splits):_rows_of_three(images, name, t) for name,t in tables.items()}
     _check_pairs(np.concatenate([np.zeros((0,3), np.int64), *tables.values()]), images.files)
+    for name,t in tables.items(): _check_labels(images, name, t)
+    _warn_of_shared(images, tables)
     return tables
+
+def _rows_of_three(images, name, t):
+    t = np.asarray(t)
+    if t.size and not (t.dtype.kind in 'biuf' and t.ndim==2 and t.shape[1]==3):
+        raise ValueError(f'pairs in {name} are rows of three numbers, i, j, same, not {t.dtype} of shape {t.shape}')
+    t = t.reshape(-1,3)
+    outside = t[(t<0).any(1) | (t>=[len(images), len(images), 2]).any(1) | (t!=np.floor(t)).any(1)]
+    for o in outside: raise ValueError(f'{o.tolist()} in {name} is no pair of {len(images)} images')
+    return t.astype(np.int64)
+
+# %% ../nbs/00b_pairs.ipynb #212e6e76
+def _check_labels(images, name, t):
+    "Raise an error if rows say other things than the labels"
+    if images.y is None: return
+    i,j,same = t.T
+    for k in np.flatnonzero(same!=(images.y[i]==images.y[j])):
+        a,b = (f'{images[o]} ({images.vocab[images.y[o]]})' for o in (i[k],j[k]))
+        raise ValueError(f'{a} and {b} are "{pair_vocab[same[k]]}" in {name}, and their labels say otherwise: correct one')
+
+def _warn_of_shared(images, tables):
+    "Tell of images that a split's pairs have from another split"
+    others = [np.setdiff1d(np.concatenate([*images.splits.values()]), idx) for idx in images.splits.values()]
+    shared = [np.intersect1d(tables[name][:,:2], o) for name,o in zip(images.splits, others) if name in tables]
+    shared = np.unique(np.concatenate([np.zeros(0, np.int64), *shared]))
+    if len(shared): warnings.warn(f'{len(shared)} images are in more than one split: {and_more(images.files[shared])}')
 
 # %% ../nbs/00b_pairs.ipynb #adcace5e
 @patch
@@ -231,7 +252,7 @@ def draw(self:Pairs,
     epoch=0, # Number of the epoch: each has its own pairs
 ) -> np.ndarray: # Rows `(i, j, same)`
     "The pairs of a split for an epoch, the same at each call"
-    _check_split(self.images, name)
+    check_split(name, self.images.splits)
     n = max(2, round(self.factor[name]*len(self.images.splits[name])))
     n_same = round(n*self.same)
     blocks = Blocks(self.images, name, n_same/n)
@@ -244,7 +265,7 @@ def describe(self:Pairs,
     name, # Name of a split
 ) -> str:
     "How many pairs a split has, and of which kind"
-    t = self.tables[name]
+    t = self[name]
     how = 'drawn anew for each epoch' if self.redraw and name=='train' else 'fixed'
     n_repeats = len(t) - len(np.unique(np.sort(t[:,:2]), axis=0))
     repeats = f', {n_repeats} of them repeats' if n_repeats else ''
@@ -278,28 +299,26 @@ def from_df(cls:Pairs,
     valid=None, # Column of Booleans or names of splits (if not given, `split` or `is_valid`), or a splitter of the rows
 ):
     "Pairs that are given in a data frame"
-    if not len(df): raise ValueError('there are no pairs: the table is empty')
     names = pd.concat([column(df, left), column(df, right)])
+    if not len(df): raise ValueError('there are no pairs: the table is empty')
     is_same = column(df, same).map(to_same)=='Same'
     number,files = pd.factorize(names.map(lambda f: Path(path)/f))
     files = existing_files(list(files))
     table = np.stack([*number.reshape(2,-1), is_same], 1)
     rows = _rows(df, valid)
-    images = LabeledImages(files, valid=_image_splits(table, rows, files))
+    images = LabeledImages(files, valid=_image_splits(table, rows, len(files)))
     return cls(images, tables={name:table[s] for name,s in rows.items()})
 
 def _rows(df, valid):
     "The rows of each split"
-    if callable(valid): return dict(zip(split_names, L(valid(df)).map(np.asarray)))
+    if callable(valid): return dict(zip(split_names, L(valid(df)).map(lambda o: np.array(o, dtype=np.int64))))
     return split_column(df, valid or ('split' if 'split' in df else 'is_valid'))
 
 # %% ../nbs/00b_pairs.ipynb #82e23b35
-def _image_splits(table, rows, files):
-    "The images of each split; those that are in several belong to the first, with a warning"
+def _image_splits(table, rows, n):
+    "The images of each split; those that are in several belong to the first"
     used = [np.unique(table[s,:2]) for s in rows.values()]
-    shared = np.flatnonzero(np.bincount(np.concatenate(used)) > 1)
-    if len(shared): warnings.warn(f'{len(shared)} images are in more than one split: {and_more(files[shared])}')
-    owner = np.full(len(files), -1)
+    owner = np.full(n, -1)
     for k in reversed(range_of(used)): owner[used[k]] = k
     return {name:np.flatnonzero(owner==k) for k,name in enumerate(rows)}
 

@@ -39,7 +39,8 @@ def _flat(o, what):
         if o.layout!=torch.strided: raise ValueError(f'{what} are in a sparse tensor: give .to_dense()')
         o = o.detach().as_subclass(Tensor).cpu()
         o = (o.float() if o.dtype==torch.bfloat16 else o).numpy()
-    o = np.asarray(o).ravel()
+    try: o = np.asarray(o).ravel()
+    except ValueError as e: raise ValueError(f'{what} are numbers, one for each pair: {e}') from e
     if o.dtype.kind not in 'biuf': raise ValueError(f'{what} are numbers, not {o.dtype.type.__name__.strip("_")}')
     return o
 
@@ -96,11 +97,16 @@ def cut(self:ErrorCurve,
     t, # A threshold
 ) -> int: # Its number: groups of pairs below it
     "Where a threshold cuts the curve"
-    t = float(t)
-    if math.isnan(t): raise ValueError('a threshold is a number, not NaN')
+    t = _as_number(t)
     k = int(np.searchsorted(self.first, t))
     if k and self.last[k-1]>t: raise ValueError(f'{t} is inside of a bin: count the pairs with an edge there')
     return k
+def _as_number(t):
+    "A threshold, which may be infinite, as a number"
+    try: number = float(t) if hasattr(t, '__float__') else math.nan    # not a string
+    except (TypeError, ValueError, RuntimeError): number = math.nan    # not of several
+    if not math.isnan(number): return number
+    raise ValueError(f'a threshold is a number, not {"NaN" if isinstance(t, float) else repr(t)}')
 
 # %% ../nbs/02_threshold.ipynb #85b53289
 @dataclass

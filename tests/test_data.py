@@ -133,7 +133,7 @@ def test_labels_of_all_kinds(labels):
     assert images.vocab==[1,3] and images.y.tolist()==[1,1,0] and type(images.vocab[0]) is int
 
 def test_labels_that_differ_in_blanks():
-    with pytest.warns(UserWarning, match="differ in blanks alone: 'a', 'a '"): LabeledImages([*'123'], ['a ','a','b'], [0])
+    with pytest.warns(UserWarning, match="differ in blanks, case or spelling alone: 'a', 'a '"): LabeledImages([*'123'], ['a ','a','b'], [0])
 
 @pytest.mark.filterwarnings('ignore')    # of classes inside others
 def test_one_file_is_listed_once(folder):
@@ -143,7 +143,7 @@ def test_one_file_is_listed_once(folder):
     with pytest.raises(ValueError, match='b/link.png .as .*a/0.png'): LabeledImages.from_folder(folder)
     (folder/'b'/'link.png').unlink()
     (folder/'c'/'loop').symlink_to(folder)
-    with pytest.raises(ValueError, match='listed more than once'): LabeledImages.from_folder(folder)
+    with pytest.raises(ValueError, match='c/loop is the same folder as'): LabeledImages.from_folder(folder)
 
 def test_linked_folders_are_read(folder, tmp_path):
     (tmp_path/'linked').mkdir()
@@ -175,7 +175,7 @@ def test_what_is_left_out_is_named(folder, name, message):
     with pytest.warns(UserWarning, match=message): assert len(LabeledImages.from_folder(folder))==16
 
 def test_hidden_files_are_left_out(folder, recwarn):
-    for o in '.DS_Store', 'a/._0.png', '.git/x.png': (folder/o).parent.mkdir(exist_ok=True); (folder/o).write_text('x')
+    for o in '.DS_Store', 'a/.directory': (folder/o).parent.mkdir(exist_ok=True); (folder/o).write_text('x')
     assert len(LabeledImages.from_folder(folder))==16 and not recwarn.list
 
 def test_class_in_a_class(folder):
@@ -209,7 +209,7 @@ def test_is_valid(folder, col, n):
 
 @pytest.mark.parametrize('text,message', [
     (b'', 'cannot be read as a table'), (b'file,label\na/0.png,a\na/1.png,a,1\n', 'cannot be read as a table'), ('file,label\n\xe4.png,a\n'.encode('latin-1'), 'cannot be read as a table'),
-    ('file,label\na/0.png,a\n'.encode('utf-16'), 'cannot be read as a table'), (b'file;label\na/0.png;a\n', 'there is no column 1, only file;label'),
+    ('file,label\na/0.png,a\n'.encode('utf-16'), 'cannot be read as a table'), (b'file;label\na/0.png;a\n', 'has one column, .file;label.: save it as CSV, with commas'),
     (b'file,label\na/0.png,\n', "1 cells of column 'label' are empty, the first in row 0"), (b'file,label\nnone.png,a\n', '1 files are missing: .*none.png'),
     (b'a/0.png,a\na/1.png,a\n', "called 'a/0.png', like one of them"), (b'file,label\n', 'there are no images')])
 def test_tables(folder, text, message):
