@@ -10,7 +10,7 @@ __all__ = ['advice', 'thumbnails', 'in_threads', 'standardized', 'join_groups', 
            'nearest_of_both', 'spread_of', 'audit_lines']
 
 # %% ../nbs/05a_audit.ipynb #56922431
-import hashlib, unicodedata
+import hashlib
 from itertools import combinations
 from dataclasses import dataclass
 
@@ -294,17 +294,12 @@ def _shared(images, a, b, classes):
 def _spellings(images):
     "A finding for each label in several spellings"
     if images.y is None: return []
-    alike = groupby(images.vocab, _plain)
+    alike = groupby(images.vocab, plain_label)
     def _first(label): return int(np.flatnonzero(images.y==images.vocab.index(label))[0])
     def _finding(labels):
         names = and_more([repr(o) for o in labels])
         return Finding('labels', 'spelled in two ways', [_first(o) for o in labels], names)
     return [_finding(labels) for labels in alike.values() if len(labels)>1]
-
-def _plain(label):
-    "A label without what a person may not see: case, blanks at its ends and how many between words"
-    words = unicodedata.normalize('NFC', str(label)).split()
-    return ' '.join(words).casefold() if len(' '.join(words))>1 else str(label).strip()
 
 # %% ../nbs/05a_audit.ipynb #5ea3c3ae
 @patch

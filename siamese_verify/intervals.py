@@ -7,8 +7,8 @@ Docs: https://siamese-verify.github.io/siamese_verify/intervals.html.md"""
 # %% auto #0
 __all__ = ['Rate', 'short_rate', 'exact_interval', 'jackknife_variance', 'effective_number', 'degrees_of_freedom', 'shrinkage',
            'Estimates', 'PairCounts', 'Binner', 'pair_cuts', 'Tally', 'default_bins', 'bin_ends', 'count_pairs',
-           'check_labels', 'check_embeddings', 'first_cut', 'least_classes', 'few_warning', 'ErrorRates', 'Plan',
-           'plan_classes', 'Comparison', 'slopes', 'difference', 'compare_rates']
+           'check_labels', 'check_embeddings', 'first_cut', 'least_classes', 'few_warning', 'ErrorRates', 'check_rate',
+           'check_shares', 'Plan', 'plan_classes', 'Comparison', 'slopes', 'difference', 'compare_rates']
 
 # %% ../nbs/02a_intervals.ipynb #5430c690
 from dataclasses import dataclass
@@ -322,7 +322,7 @@ def count_pairs(
     groups=None, # N names of groups that classes sit in, or of sessions: clusters instead of the classes
 ) -> PairCounts:
     "Compare all images with all others, N(N-1)/2 pairs, without keeping the distances"
-    e,y = check_embeddings(e, y)
+    e,y = check_embeddings(e, y, distance_metric)
     clusters,of = np.unique(y if groups is None else check_labels(groups, len(e)), return_inverse=True)
     order = np.lexsort((y, of))
     e,y,of = e[torch.from_numpy(order).to(e.device)],np.unique(y, return_inverse=True)[1][order],of[order]
@@ -336,18 +336,31 @@ def count_pairs(
 # %% ../nbs/02a_intervals.ipynb #b66e33a4
 def check_labels(y, n):
     "Labels as an array, or an error"
-    y = np.asarray(y.cpu() if isinstance(y, Tensor) else y)
+    y = np.asarray(y.cpu() if isinstance(y, Tensor) else y, dtype=None if hasattr(y, 'dtype') else object)
+    if y.ndim!=1: raise ValueError(f'labels are a name or a number for each embedding, not of shape {y.shape}')
     if len(y)!=n: raise ValueError(f'{n} embeddings, but {len(y)} labels')
-    return y
+    none = np.flatnonzero(pd.isna(y))
+    if len(none): raise ValueError(f'{len(none)} of {n} labels are missing, such as number {none[0]}')
+    if y.dtype==object and len({isinstance(o, str) for o in y})>1: raise ValueError('labels are all names or all numbers, not both')
+    return np.array(y.tolist()) if y.dtype==object else y
 
-def check_embeddings(e, y):
+def check_embeddings(e, y, distance_metric=None):
     "Embeddings as a matrix of at least single precision, and their labels, or an error"
-    e = torch.as_tensor(e).flatten(1)
-    e = e if e.dtype==torch.float64 else e.float()
+    e = _matrix(e)
     if len(e)<2: raise ValueError('a pair takes two embeddings')
-    bad = (~e.isfinite().all(1)).nonzero().flatten()
-    if len(bad): raise ValueError(f'{len(bad)} of {len(e)} embeddings are NaN or infinite, such as number {bad[0]}')
+    check_finite(e)
+    zero = (~e.any(1)).nonzero().flatten()
+    if len(zero) and distance_metric in (normalized_squared_euclidean_distance, cosine_distance):
+        raise ValueError(f'{len(zero)} of {len(e)} embeddings are zero, such as number {zero[0]}: they have no direction to compare')
     return e,check_labels(y, len(e))
+
+def _matrix(e):
+    "Numbers as a matrix of at least single precision"
+    e = e if isinstance(e, Tensor) else np.asarray(e)
+    real = e.layout==torch.strided and not e.is_complex() if isinstance(e, Tensor) else e.dtype.kind in 'biuf'
+    if not real or e.ndim<2: raise ValueError(f'embeddings are a matrix of numbers, N × D, not {type(e).__name__} of shape {tuple(e.shape)}')
+    e = torch.as_tensor(e).flatten(1)
+    return e if e.dtype==torch.float64 else e.float()
 
 # %% ../nbs/02a_intervals.ipynb #936c9e3e
 def _count_few(e, y, of, g, distance_metric, thresholds, bins):
@@ -552,7 +565,7 @@ class ErrorRates:
     confidence:float=.95 # Of the intervals
     warning:str='' # What these classes and pairs cannot support, if anything
 
-    def __getitem__(self, name): return self.rates[name]
+    def __getitem__(self, name): return self.rates[check_rate(name, self.rates)]
     def __repr__(self):
         lines = [f'{k}: {v}' for k,v in self.rates.items()]
         return '\n'.join(filter(None, [*lines, self.basis, self.warning]))
@@ -562,6 +575,15 @@ class ErrorRates:
         images = f', {self.images:,} images' if self.images else ''
         return (f'{100*self.confidence:g} % intervals over {self.classes:,} classes ({self.n_classes:.1f} effective)'
                 f'{images}, {self.n_same:,} same and {self.n_not_same:,} not same pairs')
+
+# %% ../nbs/02a_intervals.ipynb #23baacca
+def check_rate(
+    name, # Name of a rate
+    names, # Rates that there are
+) -> str: # The name
+    "The name of a rate, or an error that says which there are"
+    if isinstance(name, str) and name in names: return name
+    raise ValueError(f'there is no rate {name!r}, only {", ".join(names)}')
 
 # %% ../nbs/02a_intervals.ipynb #ad7dddee
 @patch
@@ -588,18 +610,30 @@ def rates(self:PairCounts,
     confidence=.95, # How often an interval is to hold the true rate
 ) -> ErrorRates:
     "Accuracy, FMR and FNMR at a threshold, the EER, and the FNMR at an FMR, with intervals"
-    res = {}
-    if threshold is not None:
-        k = [self.curve.cut(threshold)]
-        wrong = self.error_estimates(k, prior).rates(confidence)[0]
-        res['accuracy'] = Rate(1-wrong.value, 1-wrong.high, 1-wrong.low, wrong.n, confidence)
-        res['FMR'] = self.fmr_estimates(k).rates(confidence)[0]
-        res['FNMR'] = self.fnmr_estimates(k).rates(confidence)[0]
+    check_shares(fmr, prior, confidence)
+    res = {} if threshold is None else self._rates_at([self.curve.cut(threshold)], prior, confidence)
     if self.curve.n_same and self.curve.n_not_same:
         res['EER'] = self.eer_estimates().rates(confidence)[0]
         res[f'FNMR at {100*fmr:g}% FMR'] = self.fnmr_at_estimates([fmr]).rates(confidence)[0]
     return ErrorRates(res, threshold, prior, len(self), self.n_classes, self.n_images, int(self.curve.n_same),
                       int(self.curve.n_not_same), confidence, few_warning(self, fmr=fmr, confidence=confidence))
+
+@patch
+def _rates_at(self:PairCounts, k, prior, confidence):
+    "Those of accuracy, FMR and FNMR at a cut that these pairs have"
+    res = {}
+    if self.curve.n_same and self.curve.n_not_same:
+        wrong = self.error_estimates(k, prior).rates(confidence)[0]
+        res['accuracy'] = Rate(1-wrong.value, 1-wrong.high, 1-wrong.low, wrong.n, confidence)
+    if self.curve.n_not_same: res['FMR'] = self.fmr_estimates(k).rates(confidence)[0]
+    if self.curve.n_same: res['FNMR'] = self.fnmr_estimates(k).rates(confidence)[0]
+    return res
+
+def check_shares(fmr, prior, confidence):
+    "Raise an error for numbers that are no shares"
+    check_number('fmr', fmr, 1e-9, 1-1e-9)
+    check_number('prior', prior, 0, 1)
+    check_number('confidence', confidence, 1e-9, 1-1e-9)
 
 # %% ../nbs/02a_intervals.ipynb #97b8428f
 @patch
@@ -619,7 +653,13 @@ def fit(self:PairCounts,
         res.warning = few_warning(self, fmr, fnmr)
         return res
     if (fmr is None)==(fnmr is None): raise ValueError('confidence goes with fmr or with fnmr')
+    _check_bound(fmr, fnmr, confidence)
     return self.curve.rates(_certified(self, fmr, fnmr, confidence), _promise(fmr, fnmr, confidence))
+
+def _check_bound(fmr, fnmr, confidence):
+    if (fmr is None)==(fnmr is None): raise ValueError('give fmr or fnmr, the rate that is to be shown')
+    check_number('fmr' if fnmr is None else 'fnmr', ifnone(fmr, fnmr), 1e-9, 1-1e-9)
+    check_number('confidence', confidence, 1e-9, 1-1e-9)
 
 def _promise(fmr, fnmr, confidence):
     name,rate = ('FNMR',fnmr) if fmr is None else ('FMR',fmr)
@@ -668,6 +708,7 @@ def plan_classes(
     threshold=None, # Threshold of the pilot; the one that halves the rate if not given
 ) -> Plan:
     "How many classes, and how many images, it takes to show that a rate is low"
+    _check_bound(fmr, fnmr, confidence)
     least,promise = least_classes(fmr, fnmr, confidence),_promise(fmr, fnmr, confidence)
     if pilot is None: return Plan(promise, least)
     rate = fnmr if fmr is None else fmr
@@ -695,7 +736,7 @@ class Comparison:
     confidence:float=.95 # Of the intervals
 
     def to_df(self): return self.table
-    def __getitem__(self, name): return self.table.loc[name]
+    def __getitem__(self, name): return self.table.loc[check_rate(name, self.table.index)]
     def __repr__(self): return self.table.to_string(float_format='{:.4f}'.format)
 
     def _repr_markdown_(self):
@@ -761,6 +802,7 @@ def compare_rates(
     confidence=.95, # How often an interval is to hold the true difference
 ) -> Comparison:
     "Is one model better than the other, or could that be chance?"
+    check_shares(fmr, prior, confidence)
     if not all(np.array_equal(getattr(a, o), getattr(b, o)) for o in ('clusters','n_same','n_not_same')):
         raise ValueError('the models were not given the same pairs: count the same images, with the same labels')
     def estimates(o, t):
