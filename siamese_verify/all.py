@@ -16,4 +16,5 @@ from siamese_verify.training import *
 from siamese_verify.evaluation import *
 from siamese_verify.audit import *
 from siamese_verify.verifier import *
+from siamese_verify.gallery import *
 from siamese_verify.shipping import *

@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/shipping.html.md"""
 # %% auto #0
 __all__ = ['encoder_recipe', 'preprocessing_of', 'data_fingerprint']
 
-# %% ../nbs/06b_shipping.ipynb #7cf52be4
+# %% ../nbs/06b_shipping.ipynb #00d9108c
 import hashlib, importlib.metadata, shlex
 from datetime import timezone
 
@@ -18,8 +18,9 @@ from .model import *
 from .calibration import *
 from .training import *
 from .verifier import *
+from .gallery import *
 
-# %% ../nbs/06b_shipping.ipynb #539a7d7b
+# %% ../nbs/06b_shipping.ipynb #c821b3b9
 def encoder_recipe(
     encoder, # Module, N × 3 × H × W to N × D
 ) -> list: # A dictionary for each layer, as in `build_encoder`
@@ -37,7 +38,7 @@ def _layer(m):
     if [*state]==['mean','weight']: return dict(kind='affine', n_in=state['weight'].shape[1], n_out=state['weight'].shape[0])
     raise ValueError(f'{type(m).__name__}: of layers behind an encoder, nn.Linear and maps of a mean and a weight are known')
 
-# %% ../nbs/06b_shipping.ipynb #2f82fab6
+# %% ../nbs/06b_shipping.ipynb #516801f7
 def _rebuilt(encoder, layers):
     "The encoder made again, with its weights"
     res = build_encoder(layers)
@@ -45,7 +46,7 @@ def _rebuilt(encoder, layers):
     except RuntimeError as e: raise ValueError(f'the encoder was changed after it was made: {str(e).splitlines()[-1].strip()}') from e
     return res
 
-# %% ../nbs/06b_shipping.ipynb #54b9db02
+# %% ../nbs/06b_shipping.ipynb #9bbc2aaf
 def preprocessing_of(
     dls, # Loaders, as of a `SiameseLearner`
 ) -> Preprocessing:
@@ -65,7 +66,7 @@ def _size_of_images(dls):
     if len(sizes)==1: return sizes.pop()
     raise ValueError(f'images of {len(sizes)} sizes, and the loaders resize none: pass after_item=Resize(size)')
 
-# %% ../nbs/06b_shipping.ipynb #786afee9
+# %% ../nbs/06b_shipping.ipynb #51980b74
 def _check_prepared(v, dls):
     "Raise an error if the verifier prepares an image in another way than the loaders"
     p = v.preprocessing
@@ -77,7 +78,7 @@ def _check_prepared(v, dls):
         tfms = ', '.join(type(o).__name__ for o in [*dls.valid.after_item.fs, *dls.valid.after_batch.fs])
         raise ValueError(f'the loaders do more to an image than Resize and Normalize ({tfms}): a verifier knows only these two')
 
-# %% ../nbs/06b_shipping.ipynb #01428797
+# %% ../nbs/06b_shipping.ipynb #5e81308b
 def _figures(rates):
     "The rates of each split as numbers"
     number = lambda o: None if o is None or not math.isfinite(o) else float(o)
@@ -96,7 +97,7 @@ def _not_measured(rates):
     return [*fitted, *no_valid, *no_seen, 'images from elsewhere: another camera, another light, another year',
             'one image against many: a gallery measures that']
 
-# %% ../nbs/06b_shipping.ipynb #49bd4c9a
+# %% ../nbs/06b_shipping.ipynb #637d187e
 def data_fingerprint(
     images, # `LabeledImages`
 ) -> dict:
@@ -116,12 +117,13 @@ def _made(learn, seed):
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return dict(date=now, versions=versions, seed=seed, command=command, data=data_fingerprint(learn.dls.images))
 
-# %% ../nbs/06b_shipping.ipynb #a710fd97
+# %% ../nbs/06b_shipping.ipynb #b3d44d9f
 @patch
 def verifier(self:SiameseLearner,
     rates=None, # What `fit_threshold` or `report` gave; `report()` if not given
     unsure=None, # An `Unsure`: between its thresholds there's no answer
     seed=None, # Seed that the model was trained with, to note it
+    strangers=True, # Keep embeddings of classes that were not trained on, for galleries? Of faces they're personal data
 ) -> Verifier:
     "What it takes to answer, and what is known of the answers, without what it takes to train"
     model = self.model
@@ -141,7 +143,17 @@ def verifier(self:SiameseLearner,
         rates=_figures(rates) if rates else {}, not_measured=_not_measured(rates) if rates else ['anything'], made=_made(self, seed))
     v = Verifier(_rebuilt(model.encoder, layers), config)
     _check_prepared(v, self.dls)
+    if strangers and _has_images(self.dls): v.strangers = _strangers(v, self.dls.images)
     return v
+
+def _strangers(v, images, most=1000, seed=42):
+    "The embeddings of images of classes that were not trained on, and the numbers of these classes"
+    if images.y is None: return
+    idx = images.splits.get('threshold', images.splits['valid'])
+    idx = idx[~np.isin(images.y[idx], images.y[images.splits['train']])]
+    if not len(idx): return
+    idx = idx[spread_evenly(images.y[idx], most, seed)]
+    return v.embed(images.files[idx]),images.y[idx]
 
 def _has_images(dls): return dls.images is not None and len(dls.images)
 

@@ -6,9 +6,10 @@ Docs: https://siamese-verify.github.io/siamese_verify/verifier.html.md"""
 
 # %% auto #0
 __all__ = ['named_metrics', 'format_number', 'answer_vocab', 'read_image', 'Preprocessing', 'build_encoder', 'check_keys',
-           'distance_table', 'Verifier', 'check_config', 'Answer', 'percent', 'probe_image', 'read_config']
+           'distance_table', 'Verifier', 'check_config', 'Answer', 'percent', 'figure_html', 'probe_image',
+           'write_beside', 'read_config']
 
-# %% ../nbs/06_verifier.ipynb #8041410e
+# %% ../nbs/06_verifier.ipynb #23b6839e
 import base64, hashlib, io, json, math, os, re, shutil
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -18,7 +19,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image, ImageOps
 
-# %% ../nbs/06_verifier.ipynb #d8765320
+# %% ../nbs/06_verifier.ipynb #adaff6a7
 def read_image(
     o, # Path, bytes of a file, Pillow image, or array H × W × 3 or H × W of bytes
 ) -> Image.Image: # RGB, upright
@@ -45,7 +46,7 @@ def _read_stream(file, name):
     except Exception as e:    # Pillow has another error for each kind of damage
         raise ValueError(f'{name} cannot be read as an image ({e}): repair it or take it out') from e
 
-# %% ../nbs/06_verifier.ipynb #93e71300
+# %% ../nbs/06_verifier.ipynb #f1a1d93c
 def _to_rgb(im):
     "RGB, upright, transparent parts white, 16 bits with their upper half"
     im = ImageOps.exif_transpose(im)
@@ -62,7 +63,7 @@ def _upper_half(a):
     if a.min()>=0 and a.max()<=65535: return (a.astype(np.uint16) >> 8).astype(np.uint8)
     raise ValueError(f'grey values go from 0 to 65535, not from {a.min()} to {a.max()}')
 
-# %% ../nbs/06_verifier.ipynb #70ed2ee8
+# %% ../nbs/06_verifier.ipynb #8e15abb6
 @dataclass
 class Preprocessing:
     "From an image to what the encoder takes, as in validation"
@@ -95,7 +96,7 @@ def _check(name, o, low=-math.inf, high=math.inf, kind=(int,float)):
     if isinstance(o, kind) and not isinstance(o, bool) and math.isfinite(o) and low<=o<=high: return o
     raise ValueError(f'{name} is a {"whole " if kind is int else ""}number from {low:g} to {high:g}, not {o!r}')
 
-# %% ../nbs/06_verifier.ipynb #5d715a56
+# %% ../nbs/06_verifier.ipynb #c2c58622
 @patch
 def fit(self:Preprocessing,
     im, # RGB image
@@ -126,7 +127,7 @@ def normalize(self:Preprocessing,
     mean,std = (np.array(o, np.float32)[:,None,None] for o in (self.mean, self.std))
     return (x-mean)/std
 
-# %% ../nbs/06_verifier.ipynb #b455aeac
+# %% ../nbs/06_verifier.ipynb #d6d9e0a8
 def build_encoder(
     layers, # A dictionary for each layer, with its `kind` and what that takes
 ): # Module, N × 3 × H × W to N × D, with random weights
@@ -158,7 +159,7 @@ def check_keys(
     missing = [k for k in wanted if k not in o]
     if missing: raise ValueError(f'{name}: {", ".join(missing)} is missing')
 
-# %% ../nbs/06_verifier.ipynb #17eb33ca
+# %% ../nbs/06_verifier.ipynb #98df66ec
 def _small(n_out, n_layers):
     from torch import nn
     _check('n_out', n_out, 1, 2**14, int)
@@ -179,7 +180,7 @@ def _concat_pool():
         def forward(self, x): return torch.cat([x.amax((2,3), True), x.mean((2,3), True)], 1)
     return MaxAvgPool()
 
-# %% ../nbs/06_verifier.ipynb #7a9bfc67
+# %% ../nbs/06_verifier.ipynb #aaf270e9
 def _cut(model, children):
     "The first layers of a model"
     from torch import nn
@@ -200,7 +201,7 @@ def _xresnet(name, children, pool):
 
 def _lite0(children, pool): return _pooled(_cut(_timm_model('tf_efficientnet_lite0'), children), pool)
 
-# %% ../nbs/06_verifier.ipynb #01e1b9cc
+# %% ../nbs/06_verifier.ipynb #ec412db8
 def _timm_model(name, **kwargs):
     try: import timm
     except ImportError as e: raise ImportError(f'the encoder {name!r} needs timm: pip install siamese_verify[timm]') from e
@@ -222,7 +223,7 @@ def _timm(name, needs_pool, pool, options):
         def forward(self, x): return self.model.forward_features(x) if needs_pool else self.model(x)
     return _pooled(TimmBody(), pool)
 
-# %% ../nbs/06_verifier.ipynb #951c28fc
+# %% ../nbs/06_verifier.ipynb #b6a063cc
 def _linear(n_in, n_out, bias):
     from torch import nn
     for o in n_in,n_out: _check('features', o, 1, 2**16, int)
@@ -244,7 +245,7 @@ _encoders = dict(small=(_small, ('n_out','n_layers')), torchvision=(_torchvision
                  efficientnet_lite0=(_lite0, ('children','pool')))
 _layers = dict(linear=(_linear, ('n_in','n_out','bias')), affine=(_affine, ('n_in','n_out')))
 
-# %% ../nbs/06_verifier.ipynb #b559dd30
+# %% ../nbs/06_verifier.ipynb #84d05db7
 def _unit(x): return x/np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 def _squared(x, y): return np.square(x-y).sum(-1)
 
@@ -266,24 +267,25 @@ def distance_table(
     if metric=='euclidean_distance': return np.sqrt(d)
     return d/2 if metric=='cosine_distance' else d
 
-# %% ../nbs/06_verifier.ipynb #76c6a734
+# %% ../nbs/06_verifier.ipynb #cd8c2071
 class Verifier:
     "Do two images show the same thing? What a trained model needs to answer, and what is known of it"
     def __init__(self,
         encoder, # Module, N × 3 × H × W to N × D
         config, # Dictionary, as in the table below
+        strangers=None, # Embeddings of images of other classes than those trained on, and the numbers of their classes
     ):
         self.encoder,self.config = encoder,check_config(config)
         self.preprocessing = Preprocessing(**config['preprocessing'])
-        self.metric,self.threshold = config['metric'],config['threshold']
+        self.metric,self.threshold,self.strangers = config['metric'],config['threshold'],strangers
         if encoder is not None: encoder.eval()
 
     def __repr__(self): return self.about()
 
-# %% ../nbs/06_verifier.ipynb #7d9108cc
+# %% ../nbs/06_verifier.ipynb #0364bfbb
 format_number = 1
 _keys = ('format library encoder preprocessing metric threshold fitted calibration unsure rates not_measured made').split()
-_added = 'weights','probe'    # by `save`
+_added = 'weights','probe','strangers'    # by `save`
 
 def check_config(
     config, # What should be the configuration of a `Verifier`
@@ -323,7 +325,7 @@ def _check_rates(rates):
         check_keys(f'rates of {split}', o, ('classes','images','same','not_same','confidence','prior','threshold','rates','warning'))
         for r in o['rates'].values(): check_keys('a rate', r, ('value','low','high'))
 
-# %% ../nbs/06_verifier.ipynb #a494ca52
+# %% ../nbs/06_verifier.ipynb #d9641312
 @patch
 def preprocess(self:Verifier,
     image, # As in `read_image`
@@ -371,7 +373,7 @@ def distances(self:Verifier,
     "The distances of pairs of embeddings"
     return named_metrics[self.metric](np.asarray(e1, float), np.asarray(e2, float))
 
-# %% ../nbs/06_verifier.ipynb #f0bb8761
+# %% ../nbs/06_verifier.ipynb #d0fb0dbe
 answer_vocab = ['Not Same','Same','Unsure']
 
 @patch
@@ -398,7 +400,7 @@ def p_same(self:Verifier,
     odds = np.exp(np.clip(c['offset'] - c['near']*np.log(d) - c['far']*far, -700, 700))
     return prior*odds/(prior*odds + 1-prior)
 
-# %% ../nbs/06_verifier.ipynb #64cd5b2c
+# %% ../nbs/06_verifier.ipynb #52f13194
 @dataclass
 class Answer:
     "What a verifier says of two images"
@@ -433,11 +435,14 @@ def percent(
 
 @patch
 def _repr_html_(self:Answer):
-    images = ''.join(_figure(o, n) for o,n in zip(self.pictures, self.names))
+    images = ''.join(figure_html(o, n) for o,n in zip(self.pictures, self.names))
     return f'<div style="display:flex;gap:1em">{images}</div><p>{escape(repr(self))}</p>'
 
-def _figure(x, name):
-    "A picture with its name below"
+def figure_html(
+    x, # H × W × 3 bytes
+    name='', # What is written below, and whatever is in it, it's only text
+) -> str:
+    "A picture for a page, which holds it"
     file = io.BytesIO()
     Image.fromarray(x).save(file, 'PNG')
     src = base64.b64encode(file.getvalue()).decode()
@@ -445,7 +450,7 @@ def _figure(x, name):
     return (f'<figure style="margin:0"><img src="data:image/png;base64,{src}" alt="{name}" style="min-width:96px">'
             f'<figcaption>{name}</figcaption></figure>')
 
-# %% ../nbs/06_verifier.ipynb #38e6bb48
+# %% ../nbs/06_verifier.ipynb #acbb5c66
 @patch
 def verify(self:Verifier,
     a, # An image: a path, bytes of a file, a Pillow image, or an array H × W × 3 of bytes
@@ -462,7 +467,7 @@ def verify(self:Verifier,
     answer = answer_vocab[self.decide(d)[0]]
     return Answer(answer, float(d[0]), self.threshold, None if p is None else float(p[0]), prior, names, tuple(x))
 
-# %% ../nbs/06_verifier.ipynb #ab1b851a
+# %% ../nbs/06_verifier.ipynb #f984c60d
 @patch
 def verify_pairs(self:Verifier,
     df, # Data frame with columns `left` and `right`, each image as in `read_image`
@@ -487,7 +492,7 @@ def verify_pairs(self:Verifier,
     res = df.assign(distance=d) if p is None else df.assign(distance=d, p_same=p)
     return res.assign(answer=np.array(answer_vocab)[self.decide(d)])
 
-# %% ../nbs/06_verifier.ipynb #541d03a1
+# %% ../nbs/06_verifier.ipynb #c07bda42
 def probe_image(
     height, # In pixels
     width, # In pixels
@@ -507,36 +512,81 @@ def probe(self:Verifier) -> np.ndarray: # D
     k = 1 if p.method=='none' else 2
     return self.embed([probe_image(k*p.height+k-1, k*p.width+3*(k-1))])[0]
 
-# %% ../nbs/06_verifier.ipynb #cff64c17
+# %% ../nbs/06_verifier.ipynb #5e710380
+@patch
+def note_weights(self:Verifier) -> bytes: # What `model.safetensors` holds
+    "The weights as a file has them, and their digest in the configuration"
+    from safetensors.torch import save
+    data = save({k:o.detach().cpu().contiguous() for k,o in self.encoder.state_dict().items()}, {'format':'pt'})
+    probe = self.probe()
+    self.config['weights'] = dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), features=len(probe),
+                                  parameters=sum(o.numel() for o in self.encoder.parameters()))
+    self.config['probe'] = [float(f'{o:.8g}') for o in probe]
+    return data
+
+@patch(as_prop=True)
+def embedder(self:Verifier) -> str:
+    "A digest of all that an embedding depends on: weights, layers, preprocessing and metric"
+    if not self.config.get('weights'): self.note_weights()
+    what = [self.config['weights']['sha256'], *(self.config[k] for k in ('encoder','preprocessing','metric'))]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+# %% ../nbs/06_verifier.ipynb #45f9b9f3
+@patch
+def _note_strangers(self:Verifier):
+    "What `strangers.safetensors` holds: half precision is enough to be told from"
+    self.config['strangers'] = None
+    if not self.strangers: return
+    from safetensors.numpy import save
+    e,y = self.strangers
+    data = save(dict(embeddings=e.astype(np.float16), classes=np.asarray(y, np.int32)))
+    self.config['strangers'] = dict(sha256=hashlib.sha256(data).hexdigest(), images=len(e), classes=len(np.unique(y)))
+    return data
+
+def _load_strangers(file, about):
+    "Embeddings of strangers, and their classes; nothing if they were deleted"
+    if about is None or not file.is_file(): return
+    from safetensors.numpy import load
+    check_keys('strangers', about, ('sha256','images','classes'))
+    if file.stat().st_size>2**28: raise ValueError(f'{file} has {file.stat().st_size:,} bytes, and no verifier keeps as many')
+    data = file.read_bytes()
+    if hashlib.sha256(data).hexdigest()!=about['sha256']: raise ValueError(f'{file} was changed: delete it, or copy the folder again')
+    o = load(data)
+    return o['embeddings'].astype(np.float32),o['classes']
+
+# %% ../nbs/06_verifier.ipynb #7df43ae7
 @patch
 def save(self:Verifier,
     folder, # Folder to write to, made if need be
     replace=False, # May it take the place of another verifier?
 ) -> Path: # The folder
-    "Write weights, configuration and a card, each beside and then renamed"
-    from safetensors.torch import save
+    "Write weights, configuration and a card"
     folder = Path(folder)
     if not replace and (folder/'config.json').exists():
         raise FileExistsError(f'there is a verifier in {folder} already: give another folder, or replace=True')
-    state = {k:o.detach().cpu().contiguous() for k,o in self.encoder.state_dict().items()}
-    weights = save(state, {'format':'pt'})
-    self.config['weights'] = dict(sha256=hashlib.sha256(weights).hexdigest(), bytes=len(weights),
-                                  parameters=sum(o.numel() for o in self.encoder.parameters()), features=len(self.probe()))
-    self.config['probe'] = [float(f'{o:.8g}') for o in self.probe()]
+    weights,strangers = self.note_weights(),self._note_strangers()
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(self.config, indent=1, ensure_ascii=False, allow_nan=False)
     files = {'model.safetensors':weights, 'README.md':self.card().encode(), 'config.json':text.encode()}
-    for name,o in files.items(): _write_beside(folder/f'.{name}.{os.getpid()}', o)
-    for name in files: os.replace(folder/f'.{name}.{os.getpid()}', folder/name)
+    if self.strangers: files = {'strangers.safetensors':strangers} | files
+    for name,o in files.items(): write_beside(folder/name, o)
     return folder
 
-def _write_beside(path, data):
-    with open(path, 'wb') as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
+def write_beside(
+    file, # Where it goes
+    data, # Bytes
+):
+    "Write a file under another name and rename it, so that it's whole or as it was"
+    tmp = file.with_name(f'.{file.name}.{os.getpid()}')
+    try:
+        with open(tmp, 'wb') as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(tmp, file)
+    finally: tmp.unlink(missing_ok=True)
 
-# %% ../nbs/06_verifier.ipynb #b164caad
+# %% ../nbs/06_verifier.ipynb #aceb2100
 def read_config(
     folder, # Folder of a verifier
 ) -> dict:
@@ -551,7 +601,7 @@ def read_config(
 
 def _no_number(o): raise ValueError(f'{o} is no number')
 
-# %% ../nbs/06_verifier.ipynb #9b7b9738
+# %% ../nbs/06_verifier.ipynb #b52ae489
 @patch(cls_method=True)
 def load(cls:Verifier,
     folder, # Folder that `save` wrote
@@ -559,11 +609,11 @@ def load(cls:Verifier,
 ) -> Verifier:
     "The verifier in a folder; runs nothing that is in it"
     config = read_config(folder)
-    check_keys('config.json', config, [*_keys, *_added])
+    check_keys('config.json', config, [*_keys,'weights','probe'], ('strangers',))
     check_keys('weights', config['weights'], ('sha256','bytes','parameters','features'))
     encoder = build_encoder(config['encoder'])
     _load_weights(encoder, Path(folder)/'model.safetensors', config['weights'])
-    v = cls(encoder.to(device), config)
+    v = cls(encoder.to(device), config, _load_strangers(Path(folder)/'strangers.safetensors', config.get('strangers')))
     v.check_probe()
     return v
 
@@ -590,7 +640,7 @@ def check_probe(self:Verifier,
     raise ValueError(f'the encoder embeds the probe {off:.2g} of its length away from where it did when it was saved: '
                      'a library resizes or computes in another way here; the versions are in config.json, at made')
 
-# %% ../nbs/06_verifier.ipynb #cc150e67
+# %% ../nbs/06_verifier.ipynb #19db43a5
 @patch
 def about(self:Verifier) -> str:
     "What is known of it, in a few lines"
@@ -610,7 +660,7 @@ def _rate(r):
 
 def _short(o): return '?' if o is None else f'{o:.3f}'.lstrip('0')
 
-# %% ../nbs/06_verifier.ipynb #7cf310b7
+# %% ../nbs/06_verifier.ipynb #0cd2beab
 @patch
 def card(self:Verifier) -> str:
     "The card of the model in Markdown, as Hugging Face has them"
@@ -624,6 +674,12 @@ def card(self:Verifier) -> str:
         "v = Verifier.load('folder')", "v.verify('a.jpg', 'b.jpg')", '```', '',
         f'*Same* if and only if the {self.metric.replace("_", " ")} is below {self.threshold:.6g}.', '',
         '| split | figure | with its interval | classes | images |', '|---|---|---|--:|--:|', *rows, '',
-        '## Not measured', '', *(f'- {_cell(o)}' for o in c['not_measured']), '', '## How it was made', '', *made, ''])
+        '## Not measured', '', *(f'- {_cell(o)}' for o in c['not_measured']), '', *_of_strangers(c.get('strangers')), '## How it was made', '', *made, ''])
+
+def _of_strangers(o):
+    if not o: return []
+    return ['## What it keeps of images', '', f'`strangers.safetensors` holds the embeddings of {o["images"]} images of {o["classes"]} classes '
+            'that were not trained on, without names or pictures. A gallery learns from them how near strangers come. '
+            'Of faces they are personal data; the verifier works without the file.', '']
 
 def _cell(o): return escape(str(o), False).replace('|', '\\|').replace('\n', ' ')
