@@ -18,3 +18,6 @@ from siamese_verify.heads import *
 from siamese_verify.evaluation import *
 from siamese_verify.audit import *
 from siamese_verify.report import *
+from siamese_verify.verifier import *
+from siamese_verify.gallery import *
+from siamese_verify.shipping import *

@@ -30,7 +30,9 @@ def small_encoder(
     "A small convolutional encoder, to be trained from scratch on images of 32 to 64 pixels"
     sizes = [n_in, *(n_out >> k for k in reversed(range(n_layers)))]
     convs = [ConvLayer(i, o, stride=2) for i,o in zip(sizes, sizes[1:])]
-    return nn.Sequential(*convs, nn.AdaptiveAvgPool2d(1), Flatten())
+    encoder = nn.Sequential(*convs, nn.AdaptiveAvgPool2d(1), Flatten())
+    if n_in==3: encoder.recipe = dict(kind='small', n_out=n_out, n_layers=n_layers)
+    return encoder
 
 # %% ../nbs/01_model.ipynb #5e7b33f6
 def check_encoded(
@@ -101,7 +103,18 @@ def create_encoder(
     layers = [AdaptiveConcatPool2d() if concat_pool else nn.AdaptiveAvgPool2d(1), Flatten()]
     encoder = nn.Sequential(body, *layers) if pool else nn.Sequential(body)
     encoder.stats = stats if pretrained else None
+    pool = 'none' if not pool else 'concat' if concat_pool else 'avg'
+    encoder.recipe = _recipe(arch, body, pool, kwargs) if n_in==3 else None
     return encoder
+
+def _recipe(arch, body, pool, options):
+    "How to make the same encoder with other weights, if its maker has a name"
+    if isinstance(arch, str): return dict(kind='timm', name=arch, needs_pool=body.needs_pool, pool=pool, options=options)
+    homes = {'torchvision.models':'torchvision', 'fastai.vision.models.xresnet':'xresnet'}
+    kind = first(k for home,k in homes.items() if getattr(arch, '__module__', '').startswith(home))
+    layers = dict(children=len(body), pool=pool) if type(body) is nn.Sequential else None
+    if arch is efficientnet_lite0: return dict(kind='efficientnet_lite0') | layers
+    return dict(kind=kind, name=arch.__name__) | layers if kind and layers else None
 
 def _options(f): return set(inspect.signature(f).parameters)
 
