@@ -113,8 +113,9 @@ def _recipe(arch, body, pool, options):
     homes = {'torchvision.models':'torchvision', 'fastai.vision.models.xresnet':'xresnet'}
     kind = first(k for home,k in homes.items() if getattr(arch, '__module__', '').startswith(home))
     layers = dict(children=len(body), pool=pool) if type(body) is nn.Sequential else None
-    if arch is efficientnet_lite0: return dict(kind='efficientnet_lite0') | layers
-    return dict(kind=kind, name=arch.__name__) | layers if kind and layers else None
+    name = getattr(arch, '__name__', '')
+    if name=='efficientnet_lite0': return dict(kind=name) | layers
+    return dict(kind=kind, name=name) | layers if kind and layers else None
 
 def _options(f): return set(inspect.signature(f).parameters)
 
