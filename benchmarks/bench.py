@@ -5,7 +5,7 @@
     python benchmarks/bench.py threshold --sizes 1e4,1e5
     python benchmarks/bench.py --quick                    # small sizes: does it run?
 
-Writes benchmarks/results/bench.json, which the page *Speed, measured* shows. A row is a class below. To add one, write its
+Writes benchmarks/results/bench.json, or bench_gpu.json where there is a GPU, which the page *Speed, measured* shows. A row is a class below. To add one, write its
 docstring, `sizes`, `data`, and a method for each way, ours first. A method imports what it needs: it has its own process.
 """
 import itertools, random, subprocess, sys
@@ -302,8 +302,8 @@ class epoch(Row):
         return (lambda: fit(learn)), lambda _: {'pairs an image':127/2}
 
 class photographs(Row):
-    "Training a ResNet-50 on photographs of 160 pixels, 128 images a step, in bfloat16 where there is a GPU"
-    sizes,quick,unit,reps = (2816,),(64,),'µs an image',5
+    "Training a ResNet-50 on pictures of 160 pixels, 128 images a step, in bfloat16"
+    sizes,quick,unit,reps,gpu = (2816,),(64,),'µs an image',5,True
     def label(self, n): return f'{n:,} images'
     def per(self, n): return n
     def data(self, folder, n): return dict(files=pictures(folder, n, 160, 160, '.jpg'))
@@ -436,13 +436,14 @@ def main(
     seconds:float=60, # A case that has three rounds begins no other one after so many seconds
     threads:int=None, # Threads of each process, where the row does not say; as many as PyTorch takes
     quick:bool=False, # Small sizes and two rounds, to see that all of it runs
-    out:Path=root/'benchmarks'/'results'/'bench.json', # Results: the rows measured now replace older ones
+    out:Path=None, # Results: the rows measured now replace older ones; bench.json or bench_gpu.json in results/ if not given
 ):
     "Measure our way and the peers', in turns"
     if unknown := set(names)-set(rows): raise CliError(f'no such row: {", ".join(unknown)}; there are {", ".join(rows)}')
     sizes = sizes and [int(float(o)) for o in sizes.split(',')]
     failed = 0
-    for name in names or rows:
+    out = out or root/'benchmarks'/'results'/f'bench{"_gpu" if has_gpu() else ""}.json'
+    for name in names or [k for k,o in rows.items() if has_gpu() or not o.gpu]:
         res = record(name, sizes, reps, seconds, threads, quick)
         keep(out, name, res)
         failed += sum(not holds for case in res['cases'] for holds in case['claims'].values())

@@ -18,6 +18,7 @@ class Row:
     sizes,quick = (1,),(1,)                 # what is measured, and what `--quick` measures instead
     unit = 's'                              # of the figures: s, ms or µs, and what `per` counts
     reps,threads,warm = None,None,True      # at most so many rounds; so many threads; after a round that does not count?
+    gpu = False                             # only where there is a GPU, unless it's named?
     neighbour = False                       # beside a process that keeps the cores and PyTorch's threads busy?
 
     def __init_subclass__(cls): rows[cls.__name__] = cls()

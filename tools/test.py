@@ -39,7 +39,8 @@ def main(
     flags = ['slow'] * slow + ['cuda'] * torch.cuda.is_available()
     with ThreadPoolExecutor(2) as pool: oks = list(pool.map(lambda nb: test_nb(nb, flags, save), files))
     count = Count()
-    if not nbs: pytest.main(['-q', '-rs', 'tests'], plugins=[count])
+    os.environ['OMP_NUM_THREADS'] = '1'
+    if not nbs: pytest.main(['-q', '-rs', '-n', '2', '--dist', 'loadfile', 'tests'], plugins=[count])
     failed = oks.count(False) + count.failed
     print(f'{oks.count(True) + count.passed} passed, {failed} failed')
     sys.exit(failed > 0)
