@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/report.html.md"""
 __all__ = ['Frequency', 'frequency', 'Use', 'level_of', 'share_right', 'uses', 'headline', 'Report', 'check_distances', 'Trouble',
            'Verdict', 'data_uri', 'svg_uri', 'picture_uri', 'worst_of_classes']
 
-# %% ../nbs/05b_report.ipynb #27b13c63
+# %% ../nbs/05b_report.ipynb #40c280d6
 import base64, io, platform
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +35,7 @@ from .training import *
 from .evaluation import *
 from .audit import *
 
-# %% ../nbs/05b_report.ipynb #a2176af0
+# %% ../nbs/05b_report.ipynb #9629ae7c
 @dataclass(frozen=True)
 class Frequency:
     "A rate as a count"
@@ -51,7 +51,7 @@ class Frequency:
     @property
     def verb(self): return 'is' if self.about<2 else 'are'
 
-# %% ../nbs/05b_report.ipynb #b50aa2bd
+# %% ../nbs/05b_report.ipynb #38196858
 def frequency(
     rate:Rate, # A rate and its interval
     of=100, # Out of so many, at least
@@ -62,7 +62,7 @@ def frequency(
     while of<most and enough*of<1: of *= 10
     return Frequency(of, round(rate.value*of), math.floor(rate.low*of), math.ceil(rate.high*of))
 
-# %% ../nbs/05b_report.ipynb #042f8110
+# %% ../nbs/05b_report.ipynb #92602023
 @dataclass
 class Use:
     "Something that a model may be used for"
@@ -78,7 +78,7 @@ def level_of(
     "How far a figure may be trusted"
     return 'good' if x>=good else 'care' if x>=care else 'bad'
 
-# %% ../nbs/05b_report.ipynb #49fbe53a
+# %% ../nbs/05b_report.ipynb #c13cbc81
 def share_right(
     fmr, # False match rate, 0 to 1
     fnmr, # False non-match rate, 0 to 1
@@ -88,7 +88,7 @@ def share_right(
     right,wrong = prior*(1-fnmr),(1-prior)*fmr
     return right/(right+wrong) if right+wrong else math.nan
 
-# %% ../nbs/05b_report.ipynb #0243140c
+# %% ../nbs/05b_report.ipynb #717d7023
 def uses(
     rates:ErrorRates, # Rates of a model
     thing='thing', # What an image shows, in a word
@@ -115,7 +115,7 @@ def _count_of(rate, n=100):
     def _number(x, how): return '–' if x!=x else f'{how(x*n*10**digits)/10**digits:.{digits if x<1 else 0}f}'
     return f'about {_number(rate.value, round)} [{_number(rate.low, math.floor)} to {_number(rate.high, math.ceil)}]'
 
-# %% ../nbs/05b_report.ipynb #62640c59
+# %% ../nbs/05b_report.ipynb #e453a6f1
 def headline(
     rates:ErrorRates, # Rates of a model
 ) -> tuple: # A level, and what to do
@@ -128,13 +128,13 @@ def headline(
         ('good', two=='good', 'Use it to compare two images at a time'),
         ('care', sure_of_same>=.99, 'Believe it when it says *same*, and look again when it does not'),
         ('care', sure_of_not_same>=.99, 'Believe it when it says *not same*, and check every *same*'),
-        ('care', two=='care', 'Use it for suggestions, and let a person decide'),
+        ('care', 'care' in (two,many), 'Use it for suggestions, and let a person decide'),
         ('care', right>=.7, 'Use it only to put likely pairs first, for a person to look at'),
         ('bad', right>.55, "Don't use it yet: it's wrong too often"),
         ('bad', True, "Don't use it: its answers may be no better than a coin's")]
     return first((level,text) for level,holds,text in rules if holds)
 
-# %% ../nbs/05b_report.ipynb #f65b4aaa
+# %% ../nbs/05b_report.ipynb #7ded2339
 class Report:
     "What is known of a model, to hand on"
     def __init__(self,
@@ -171,7 +171,7 @@ def check_distances(
     "Raise an error if some of them aren't numbers"
     if not d.isfinite().all(): raise ValueError('some distances are NaN or infinite: the training has diverged')
 
-# %% ../nbs/05b_report.ipynb #04ba76e7
+# %% ../nbs/05b_report.ipynb #605850be
 @patch(as_prop=True)
 def classes(self:Report) -> np.ndarray: # A name for each image; a number, if all that's known are pairs
     "The class of each image"
@@ -195,7 +195,7 @@ def _can_be_asked(self:Report):
     y = self.images.y[self.images.splits[self.name]]
     return 1<len(set(y))<len(y)
 
-# %% ../nbs/05b_report.ipynb #74beba42
+# %% ../nbs/05b_report.ipynb #bb28f93a
 @dataclass
 class Trouble:
     "Something that speaks against the figures, or for care"
@@ -209,7 +209,7 @@ def troubles(self:Report) -> list: # Of `Trouble`, serious ones first
              *self._labels(), *self._learned()]
     return sorted(found, key=lambda o: not o.serious)
 
-# %% ../nbs/05b_report.ipynb #91e05ada
+# %% ../nbs/05b_report.ipynb #2cbe0913
 @patch(as_prop=True)
 def told(self:Report) -> ErrorRates:
     "The rates that the report tells first: those of each class once, if there are any"
@@ -227,7 +227,7 @@ def _few(self:Report, few=10, some=30):
     if o.n_classes>=few: return [Trouble(f'Few data: {rest}. Other {self.things} may well give others.')]
     return [Trouble(f'Too few data: {rest}. Below {few} no figure can be trusted, nor its brackets.', True)]
 
-# %% ../nbs/05b_report.ipynb #45eee4a7
+# %% ../nbs/05b_report.ipynb #00f08778
 @patch
 def _leaks(self:Report, share=.01):
     "Images that are in two splits"
@@ -244,7 +244,7 @@ def _shared(images, name, group):
     of = split_of(images)
     return int(np.isin(group[of==name], group[(of!=name) & (of!='')]).sum())
 
-# %% ../nbs/05b_report.ipynb #85078249
+# %% ../nbs/05b_report.ipynb #77d2798d
 _lists = {('rows','in two splits'): 'has the same pair in training and in the test',
           ('images','in two splits'): 'has the same images in training and in the test',
           ('answers','without opening an image'): 'gives its answers away'}
@@ -266,7 +266,7 @@ def _fits(self:Report):
     if where is None: return [nobody] if isinstance(self.model, DistanceSiamese) else []
     return [here] if where==self.name else [known] if where=='train' else []
 
-# %% ../nbs/05b_report.ipynb #423b8730
+# %% ../nbs/05b_report.ipynb #f7a8b403
 @patch
 def _known(self:Report):
     "Classes that were in training, too"
@@ -277,7 +277,7 @@ def _known(self:Report):
     return [Trouble(f'{n} {len(here):,} {self.things} were in training, with other images. '
                     f'For {self.things} that are new to it, expect more mistakes.')]
 
-# %% ../nbs/05b_report.ipynb #08c766e0
+# %% ../nbs/05b_report.ipynb #e0cf3711
 @patch
 def compared(self:Report) -> Comparison:
     "The model, and what it was before training"
@@ -294,7 +294,7 @@ def _training(self:Report, p=.05):
     no_help = Trouble('Training has not helped, as far as these data can tell: the encoder as it was does as well.')
     return [no_help] if o.p>=p else [worse] if o.difference>0 else []
 
-# %% ../nbs/05b_report.ipynb #ba780ed0
+# %% ../nbs/05b_report.ipynb #47e49572
 @patch
 def _labels(self:Report):
     "Labels that contradict each other"
@@ -310,7 +310,7 @@ def _learned(self:Report):
     if not self.asked or ('embeddings','that tell nothing') not in self.asked.kinds(): return []
     return [Trouble(f'The model has learned nothing: it sees no difference between different {self.things}.', True)]
 
-# %% ../nbs/05b_report.ipynb #d0f5d587
+# %% ../nbs/05b_report.ipynb #63b190e9
 @dataclass
 class Verdict:
     "Whether to use a model, in plain words"
@@ -327,7 +327,7 @@ def verdict(self:Report) -> Verdict:
     told = ('bad',"Don't rely on this model yet: its figures can't be trusted") if void else headline(self.told)
     return Verdict(*told, [*self.mistaken().values(), self._basis()])
 
-# %% ../nbs/05b_report.ipynb #13fdff43
+# %% ../nbs/05b_report.ipynb #c0cc9b5e
 @patch
 def mistaken(self:Report) -> dict: # A sentence for each: FMR and FNMR, if there are pairs of its kind
     "How often the model makes either mistake"
@@ -342,12 +342,13 @@ def _basis(self:Report):
     "What the figures rest on"
     images = f' ({self.told.images:,} images)' if self.told.images else ''
     new = 'none of which it had seen before'
-    if self.name=='train': new = 'on which it was trained'
+    if self.images.y is None: new = 'as far as the list of pairs tells what is one'
+    elif self.name=='train': new = 'on which it was trained'
     elif self.each_once: new = 'each by a model that had not seen it'
     elif self._known(): new = 'of which it had seen other images'
     return f'Measured on {self.told.classes:,} {self.things}{images}, {new}.'
 
-# %% ../nbs/05b_report.ipynb #053665ed
+# %% ../nbs/05b_report.ipynb #a16a5106
 def data_uri(
     data, # Bytes of a picture
     kind, # Its media type, as image/png
@@ -369,7 +370,7 @@ def svg_uri(
         fig.savefig(out, format='svg', transparent=True, metadata=dict(Date=None))
     return data_uri(out.getvalue(), 'image/svg+xml')
 
-# %% ../nbs/05b_report.ipynb #4dfd33a1
+# %% ../nbs/05b_report.ipynb #362579c2
 def picture_uri(
     f, # A file, or what `open_image` opens
     size=128, # Height and width at most, in pixels
@@ -381,7 +382,7 @@ def picture_uri(
     Image.fromarray(np.asarray(im)).save(out, 'jpeg', quality=85)
     return data_uri(out.getvalue(), 'image/jpeg')
 
-# %% ../nbs/05b_report.ipynb #34282fba
+# %% ../nbs/05b_report.ipynb #c3e2147f
 def worst_of_classes(
     d, # P distances: a tensor
     same, # P Boolean targets
@@ -405,7 +406,7 @@ def mistakes(self:Report) -> pd.DataFrame: # As `worst_of_classes` gives
     "The worst mistake for each pair of classes"
     return worst_of_classes(self.d, self.same, self.rows, self.classes, self.threshold)
 
-# %% ../nbs/05b_report.ipynb #f71cd018
+# %% ../nbs/05b_report.ipynb #63021678
 def _html_table(rows, head, about, cls=''):
     "A table that scrolls by itself if the screen is narrow; `about` is for those who can't see it"
     heads = Thead(Tr(*(Th(o, scope='col') for o in head)))
@@ -418,7 +419,7 @@ def _marked(text):
 
 def _html(o): return to_xml(o, indent=False)
 
-# %% ../nbs/05b_report.ipynb #5638a799
+# %% ../nbs/05b_report.ipynb #6aa09eab
 def _dots(o, wide=(10,40)):
     "As many dots as a `Frequency` is out of; of more than 1,000 there's no picture"
     if o.of>1000: return ''
@@ -427,9 +428,10 @@ def _dots(o, wide=(10,40)):
     def _dot(k): return f'<circle cx="{k%wide+.5}" cy="{k//wide+.5}" r=".36" class="{_kind(k)}"/>'
     alt = f'Of {o.of:,} dots, {o}'
     circles = ''.join(map(_dot, range(o.of)))
-    return Safe(f'<svg class="dots of{o.of}" viewBox="0 0 {wide} {o.of//wide}" role="img" aria-label="{alt}">{circles}</svg>')
+    about = f'class="dots of{o.of}" viewBox="0 0 {wide} {o.of//wide}" role="img" aria-label="{alt}"'
+    return Safe(f'<svg {about}>{circles}</svg>')
 
-# %% ../nbs/05b_report.ipynb #7ed77b1d
+# %% ../nbs/05b_report.ipynb #40c937a5
 @patch
 def _first_screen(self:Report):
     "The verdict, what speaks against it, and what to use the model for"
@@ -446,7 +448,7 @@ def _listed(self:Report, serious):
     items = [Li(o.text) for o in self.troubles() if o.serious==serious]
     return [Ul(*items, cls='troubles serious' if serious else 'troubles')] if items else []
 
-# %% ../nbs/05b_report.ipynb #3c8f5d0a
+# %% ../nbs/05b_report.ipynb #442d398a
 _words = dict(good='yes', care='with care', bad='no')
 _limits = ('*Yes* means that even at the worse end of the brackets 99 of 100 answers are right, only 1 of 1,000 others '
            'comes up, and 95 of 100 answers *same* are right. *With care*, for a person to check: 90, 20 and 50.')
@@ -461,7 +463,7 @@ def _uses(self:Report):
     rows = map(_row, uses(self.told, self.thing))
     return [Section(H2('What can you use it for?'), Ul(*rows, cls='uses'), P(*_marked(_limits), cls='small'))]
 
-# %% ../nbs/05b_report.ipynb #4e991338
+# %% ../nbs/05b_report.ipynb #abe4b76f
 _legend = {
     'accuracy': 'the share of right answers, if half of the pairs are the same',
     'FMR': 'false match rate, the share of pairs of different {things} that are taken for the same',
@@ -488,7 +490,7 @@ def _once(self:Report):
     table = _html_table([row], ['classes', *o.rates], 'Error rates of each class once', 'rates')
     return [P('Each class once, by models that had not seen it:'), table, P(f'{o.basis}. {o.warning}')]
 
-# %% ../nbs/05b_report.ipynb #a6dbe9ec
+# %% ../nbs/05b_report.ipynb #29b546c0
 def _plot(draw, alt, caption, size=(4.6,3.4)):
     "A figure and what it says"
     return Figure(Img(src=svg_uri(draw, size), alt=alt, cls='plot'), Figcaption(*_marked(caption)))
@@ -504,7 +506,7 @@ def _histogram(self:Report):
                  'What is left of the threshold is called *same*; the less both hills overlap, the better.')
     return Section(H2('Distances'), Div(plot, cls='figures'))
 
-# %% ../nbs/05b_report.ipynb #43994813
+# %% ../nbs/05b_report.ipynb #b8d1b78c
 @patch
 def _curves(self:Report):
     "DET and ROC, with those of the model as it was"
@@ -519,7 +521,7 @@ def _curves(self:Report):
                 'The same on plain axes (ROC): the nearer to the upper left corner, the better.', (4.2,4.2))
     return Section(H2('Which threshold?'), Div(det, roc, cls='figures'))
 
-# %% ../nbs/05b_report.ipynb #cac69d17
+# %% ../nbs/05b_report.ipynb #0234399b
 @patch
 def _probabilities(self:Report):
     "What was claimed and what was true"
@@ -534,7 +536,7 @@ def _probabilities(self:Report):
             f'(Cllr); {curve.least_cllr:.3f} would be the least for these distances, and 1 is a coin.')
     return Section(H2('Probabilities'), Div(plot, cls='figures'), P(cost))
 
-# %% ../nbs/05b_report.ipynb #6824056c
+# %% ../nbs/05b_report.ipynb #7fc0ac28
 @patch
 def _hardest(self:Report, n=10):
     "The classes with the most mistakes, and what each is taken for"
@@ -550,7 +552,7 @@ def _hardest(self:Report, n=10):
                  'Each dot is a class: at the top those not recognised, on the right those that others are taken for.')
     return Section(H2('The hardest classes'), Div(_html_table(rows, head, 'The hardest classes'), plot, cls='figures'))
 
-# %% ../nbs/05b_report.ipynb #24bb4f03
+# %% ../nbs/05b_report.ipynb #f1c53b92
 def _card(files, *said):
     "Some images, and what there is to say about them"
     shown = [Img(src=picture_uri(f), alt=short_name(f)) for f in files]
@@ -565,7 +567,7 @@ def _pair(self:Report, o):
     told = Div(f'distance {o.distance:.3g}, threshold {self.threshold:.3g}{more}')
     return _card(files, *names, *(Div(short_name(f), cls='file') for f in files), told)
 
-# %% ../nbs/05b_report.ipynb #9ae2e98f
+# %% ../nbs/05b_report.ipynb #95263e77
 @patch
 def _mistakes(self:Report, n=12):
     "The worst mistakes of both kinds"
@@ -580,7 +582,7 @@ def _mistakes(self:Report, n=12):
            'apart, and for what the model does not see.')
     return Section(H2('Mistakes'), P(why if parts else 'There are none.'), *parts)
 
-# %% ../nbs/05b_report.ipynb #c2b00c48
+# %% ../nbs/05b_report.ipynb #ca239809
 @patch
 def _audits(self:Report):
     "What is wrong with the data, and what the model says of it"
@@ -599,7 +601,7 @@ def _audit_parts(audit, n=3, most=4):
     cards = [_card(_files(o), Strong(' '.join(k)), Div(o.about, cls='file')) for k,o in shown]
     return [table, Div(*cards, cls='pairs')]
 
-# %% ../nbs/05b_report.ipynb #bee9e835
+# %% ../nbs/05b_report.ipynb #b42965ee
 _roles = dict(train='trains the model', valid='is reported on', threshold='fits the threshold',
               seen='other images of the classes of training')
 
@@ -626,7 +628,7 @@ def _again(self:Report):
     command = [P('This command makes the model again:'), Pre(self.command, tabindex=0)] if self.command else []
     return Section(H2('How to do it again'), *command, _html_table(rows, ['what','value'], 'Versions'))
 
-# %% ../nbs/05b_report.ipynb #545f45c4
+# %% ../nbs/05b_report.ipynb #2ac5c640
 _css = """
 :root { color-scheme: light dark; --back: #fff; --ink: #1c2024; --soft: #586069; --line: #d8dee4; --card: #f6f8fa;
   --good: #1a6b34; --care: #855000; --bad: #b3261e; --pale: #f0a8a2; --dot: #c5ccd3 }
@@ -670,7 +672,7 @@ figure { margin: 0 } .plot { width: 100%; max-width: 30rem; height: auto }
 @media (max-width: 30rem) { .pairs { grid-template-columns: 1fr 1fr } .pair { padding: .5rem } }
 """
 
-# %% ../nbs/05b_report.ipynb #9be05b09
+# %% ../nbs/05b_report.ipynb #84cec7c7
 @patch
 def to_html(self:Report) -> str:
     "The whole report as one page"
@@ -694,7 +696,7 @@ def write(self:Report,
     os.replace(tmp, fname)
     return fname
 
-# %% ../nbs/05b_report.ipynb #e09afc86
+# %% ../nbs/05b_report.ipynb #f5011686
 @patch
 @delegates(Report)
 def write_report(self:SiameseLearner,

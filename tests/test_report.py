@@ -105,7 +105,17 @@ def test_given_pairs(tmp_path):
     pairs = Pairs.from_df(df)
     learn = siamese_learner(pairs.dls(bs=8), small_encoder(n_out=16), kind='threshold')
     report = Report(learn)
-    assert report.rates['valid'].n_same==24 and '<script' not in report.to_html()
+    html = report.to_html()
+    assert report.rates['valid'].n_same==24 and '<script' not in html
+    assert 'tells what is one' in html and 'had seen' not in html    # what is new to it, nobody knows
+
+def test_each_class_once(learn):
+    "Rates of folds come first, and the others stay"
+    once = learn.report('train')['train']
+    report = Report(learn, each_once=once)
+    assert report.verdict().sentences[-1].endswith('each by a model that had not seen it.')
+    html = report.to_html()
+    assert str(once['FMR']) in html and str(report.rates['valid']['FMR']) in html and 'Each class once' in html
 
 def test_training_did_not_help(learn):
     report = Report(learn, before=learn.report())
