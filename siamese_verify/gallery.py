@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/gallery.html.md"""
 # %% auto #0
 __all__ = ['gallery_format', 'Gallery', 'check_name', 'named_images', 'Searches', 'spread_evenly', 'Found']
 
-# %% ../nbs/06a_gallery.ipynb #7bedb751
+# %% ../nbs/06a_gallery.ipynb #2f9a4b8f
 import hashlib, json, math, os, warnings
 from dataclasses import dataclass, field
 from html import escape
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from PIL import Image
 from .verifier import *
 
-# %% ../nbs/06a_gallery.ipynb #3217fc2e
+# %% ../nbs/06a_gallery.ipynb #146af4f3
 class Gallery:
     "Embeddings of images under names"
     def __init__(self,
@@ -32,7 +32,9 @@ class Gallery:
         self.strangers = None    # what `measure` found
 
     def __len__(self): return len(self.names)
-    def __repr__(self): return f'Gallery: {len(self)} images of {len(set(self.names))} names'
+    def __repr__(self):
+        n = len(set(self.names))
+        return f'Gallery: {len(self)} image{"s"*(len(self)!=1)} of {n} name{"s"*(n!=1)}'
 
 def check_name(
     o, # What should be a name
@@ -42,7 +44,7 @@ def check_name(
     if o.strip() and len(o)<=200 and o.isprintable(): return o
     raise ValueError(f'a name is 1 to 200 characters that can be printed, not {o[:50]!r}')
 
-# %% ../nbs/06a_gallery.ipynb #ef56a20c
+# %% ../nbs/06a_gallery.ipynb #bfd33397
 def named_images(
     source, # A folder with a folder of images for each name; a data frame with columns `file` and `name`; a dictionary of names
 ) -> tuple: # N names and N images
@@ -70,7 +72,7 @@ def _in_folders(path):
     if not files: raise ValueError(f'there are no images in folders in {path}')
     return names,files
 
-# %% ../nbs/06a_gallery.ipynb #7eafcb91
+# %% ../nbs/06a_gallery.ipynb #98926bb2
 @patch
 def add(self:Gallery,
     source, # As in `named_images`
@@ -79,18 +81,19 @@ def add(self:Gallery,
     names,images = named_images(source)
     names = [check_name(o) for o in names]
     e = self.verifier.embed(images)
-    both = np.concatenate([self.e, e]) if len(self) else e
-    _check_twins([*self.names, *names], both)
-    self.e,self.strangers = both,None
-    self.names += names
+    both,names = np.concatenate([self.e, e]) if len(self) else e,[*self.names, *names]
+    new = [*range(len(self)), *_new_rows(names, both, len(self))]
+    self.names,self.e,self.strangers = [names[k] for k in new],both[new],None
     return self
 
-def _check_twins(names, e):
-    "Raise an error if one image is under two names"
-    known = {}
-    for name,o in zip(names, e):
-        other = known.setdefault(o.tobytes(), name)
-        if other!=name: raise ValueError(f'one image is enrolled as {other!r} and as {name!r}: take one of them out')
+def _new_rows(names, e, n):
+    "Numbers of the images from `n` on that are not there yet under their name, or an error if one is under another"
+    for k in range(n, len(names)):
+        d = distance_table(e[k:k+1], e[:k], 'normalized_squared_euclidean_distance')[0] if k else np.zeros(0)
+        twins = np.flatnonzero(d<1e-9)    # the same image: embeddings differ in their last digits from batch to batch
+        others = [names[o] for o in twins if names[o]!=names[k]]
+        if others: raise ValueError(f'one image is enrolled as {others[0]!r} and as {names[k]!r}: take one of them out')
+        if not len(twins): yield k
 
 @patch
 def remove(self:Gallery,
@@ -110,7 +113,7 @@ def enroll(self:Verifier,
     "A gallery of images under names; several of a name are better than one"
     return Gallery(self).add(source)
 
-# %% ../nbs/06a_gallery.ipynb #18f4a80a
+# %% ../nbs/06a_gallery.ipynb #9e6f5ac8
 @dataclass
 class Searches:
     "What some searches for strangers found"
@@ -145,7 +148,7 @@ def _two_least(d):
     d[rows,by] = np.inf
     return nearest,d.min(1),by
 
-# %% ../nbs/06a_gallery.ipynb #bea98408
+# %% ../nbs/06a_gallery.ipynb #38d70c08
 @patch
 def per_name(self:Gallery,
     e, # Q embeddings
@@ -184,7 +187,7 @@ def _kept_strangers(self:Gallery, e, y, n):
         _,d = self.per_name(e[k:k+128])
         yield (n+y[k:k+128], *_two_least(d), np.full(len(d), np.inf))
 
-# %% ../nbs/06a_gallery.ipynb #9802216c
+# %% ../nbs/06a_gallery.ipynb #5c45d673
 @patch
 def fit(self:Gallery,
     fpir=.01, # Share of strangers who may be taken for somebody, 0 to 1
@@ -204,7 +207,7 @@ def warning(self:Gallery,
     if n*fpir>=3: return ''
     return f'Warning: {n} names are few to speak of a FPIR of {fpir:g}: it takes {math.ceil(3/fpir) if fpir else "more than any"}.'
 
-# %% ../nbs/06a_gallery.ipynb #4b3bb1c3
+# %% ../nbs/06a_gallery.ipynb #ab9f19c8
 @patch
 def rates(self:Gallery,
     threshold=None, # Of a search; that of `fit` if not given
@@ -253,7 +256,7 @@ def _share(who, wrong, without=None):
     classes = n.sum()**2/np.square(n).sum() if len(n) else 0.
     return np.array([value]),left[:,None],n.sum(),classes,classes,np.array([(w>0).sum()])
 
-# %% ../nbs/06a_gallery.ipynb #1c8b416e
+# %% ../nbs/06a_gallery.ipynb #200d5cc8
 @dataclass
 class Found:
     "Whom or what an image shows, as far as a gallery knows"
@@ -281,7 +284,7 @@ def __repr__(self:Found):
 @patch
 def _repr_html_(self:Found): return f'{figure_html(self.picture)}<pre>{escape(repr(self))}</pre>'
 
-# %% ../nbs/06a_gallery.ipynb #d20298ef
+# %% ../nbs/06a_gallery.ipynb #e614424b
 @patch
 def identify(self:Gallery,
     image, # As in `read_image`
@@ -308,7 +311,7 @@ def identify_all(self:Gallery, images, k=5, fpir=.01, threshold=None) -> list:
             res.append(Found(matches, float(t), fpir if threshold is None else None, warning, im))
     return res
 
-# %% ../nbs/06a_gallery.ipynb #98096c4c
+# %% ../nbs/06a_gallery.ipynb #1599411e
 gallery_format = 1
 
 @patch
@@ -327,7 +330,7 @@ def save(self:Gallery,
     write_beside(file, save(tensors, {'gallery':json.dumps(about, ensure_ascii=False)}))
     return file
 
-# %% ../nbs/06a_gallery.ipynb #655ea993
+# %% ../nbs/06a_gallery.ipynb #ac88cd26
 @patch(cls_method=True)
 def load(cls:Gallery,
     file, # What `save` wrote
