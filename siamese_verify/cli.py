@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from fastcore.script import anno_parser
+from .commands import *
 
 # %% ../nbs/07_cli.ipynb #62808386
 def check_out(
@@ -20,7 +21,7 @@ def check_out(
     demo=False, # May a model of the demo be there?
 ):
     "Raise an error if a folder cannot be written to, or if somebody's model is in it"
-    if not demo and (out/'model.pkl').exists():
+    if not demo and any((out/o).exists() for o in ('model.pkl','config.json')):
         raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
     there = next(o for o in (out, *out.absolute().parents) if o.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -103,13 +104,14 @@ def _fit(learn, **goal):
     return learn.report() if isinstance(learn.model, SiameseModel) else learn.fit_threshold(**goal)
 
 # %% ../nbs/07_cli.ipynb #704a6b7c
-def _write(learn, out, table):
+def _write(learn, out, table, rates=None, seed=None):
     "Write the model, a table, and pictures of validation pairs to a folder"
     from siamese_verify.all import plot_distance_histogram, show_errors
     out.mkdir(parents=True, exist_ok=True)
     learn.path = out
     learn.export('.model.pkl')
     os.replace(out/'.model.pkl', out/'model.pkl')
+    _write_verifier(learn, out, rates, seed)
     table.to_csv(out/'results.csv')
     learn.show_results(max_n=16, ncols=4, shuffle=False)
     _save_picture(out/'pairs.png')
@@ -121,6 +123,11 @@ def _write(learn, out, table):
     plot_distance_histogram(*learn.split_pairs()[:2], learn.model.threshold, title='all validation pairs')
     _save_picture(out/'distances.png')
     print(f'\nIn {out}: {", ".join(sorted(f.name for f in out.iterdir()))}')
+
+def _write_verifier(learn, out, rates, seed):
+    "Write what answers without training, if there can be one"
+    try: learn.verifier(rates, seed=seed).save(out, replace=True)
+    except ValueError as e: print(f'no verifier: {e}')
 
 def _report(learn, out, **kwargs):
     "Write the report of validation pairs, and give it"
@@ -163,7 +170,7 @@ def demo(
         learn = learners[kind] = _learner(images, store, 'small', 64, False, seed, kind=kind, **kwargs)
         _train(learn, epochs, None, True)
         print(rates := _fit(learn))
-    _write(learn, out, _unseen(learners))
+    _write(learn, out, _unseen(learners), rates, seed)
     print(verdicts := _verdicts(learners))
     command = _command(demo, dict(out=out, epochs=epochs, seed=seed))
     _report(learn, out, rates=rates, notes=verdicts.splitlines(), thing='character', command=command, seed=seed)
@@ -225,7 +232,7 @@ def train(
         learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
         fit(learn, only=way)
         return learn
-    _write(learn, out, table.to_df())
+    _write(learn, out, table.to_df(), table, seed)
     report = _report(learn, out, rates=table, before=before, audit=audit, command=command, seed=seed)
     if n_folds:
         report.each_once = _each_class_once(images, again, n_folds, fmr)
@@ -313,24 +320,17 @@ def _each_class_once(images, trained, folds, fmr):
 
 # %% ../nbs/07_cli.ipynb #6e38fbd0
 def predict(
-    model:Path, # Folder or file that `train` or `demo` wrote; load only what you trust, it may run code
+    model:Path, # Folder of a verifier, or with `--trust` a pickle
     left:Path, # File of one image
     right:Path, # File of the other image
     prior:float=.5, # Share of pairs that are the same where you ask, 0 to 1
-):
-    "Say whether two images show the same thing, and how probable that is"
-    from siamese_verify.all import check_number, load_learner
-    check_number('--prior', prior, 0, 1)
-    if not Path(model).exists(): raise FileNotFoundError(f'there is no model {model}: make one with siamese_verify train')
-    learn = load_learner(Path(model)/'model.pkl' if Path(model).is_dir() else model)
-    with learn.no_bar(): answer,_,p = learn.predict((left, right), prior=prior)
-    if not p.ndim: raise ValueError(f'nobody has fitted a threshold for {model}: call learn.fit_threshold() before exporting')
-    print(f'{answer} ({_percent(p[1].item())} same, if {_percent(prior)} of the pairs are)')
-
-def _percent(p): return '> 99 %' if .99<p<1 else '< 1 %' if 0<p<.01 else f'{100*p:.0f} %'
+    trust:bool=False, # Open a pickle, which runs the code in it?
+) -> int: # As `verify`
+    "The same as verify, under its old name"
+    return verify(model, left, right, prior, trust=trust)
 
 # %% ../nbs/07_cli.ipynb #daa69dd1
-_commands = dict(demo=demo, train=train, predict=predict)
+_commands = dict(demo=demo, train=train, verify=verify, predict=predict, enroll=enroll, identify=identify, info=info)
 _usage = f"""usage: siamese_verify COMMAND ...
 
 Do two images show the same thing?
@@ -348,12 +348,13 @@ def main():
     args = vars(anno_parser(_commands[name], prog=f'siamese_verify {name}').parse_args(sys.argv[2:]))
     debug,_ = args.pop('pdb'),args.pop('xtra')
     for o in FutureWarning, DeprecationWarning: warnings.simplefilter('ignore', o)
-    try: _commands[name](**args)
+    try: code = _commands[name](**args)
     except KeyboardInterrupt: sys.exit(130)
     except Exception as e:
         if debug: raise
         known = isinstance(e, (ValueError, OSError, ImportError))
         _fail(f' {name}', e if known else f'{type(e).__name__}: {e} (--pdb shows where)')
+    sys.exit(code)
 
 def _fail(command, message):
     "End with a line"

@@ -1,0 +1,162 @@
+"What comes in a folder of a stranger: it answers as the learner does, or it ends in one line and runs nothing"
+import json, os, pickle, shutil, subprocess, sys
+
+import numpy as np, pytest
+from PIL import Image
+
+from siamese_verify.gallery import Gallery
+from siamese_verify.verifier import Verifier, build_encoder, read_config
+
+recipe = dict(kind='small', n_out=16, n_layers=3)
+
+def config(**kwargs):
+    preprocessing = dict(method='crop', height=16, width=16, interpolation='bilinear', pad_mode='reflection', mean=[.5]*3, std=[.25]*3)
+    return dict(format=1, library='siamese_verify', encoder=[recipe], preprocessing=preprocessing,
+                metric='normalized_squared_euclidean_distance', threshold=.1, fitted=dict(on=None, objective=None, warning=None),
+                calibration=None, unsure=None, rates={}, not_measured=[], made={}) | kwargs
+
+def image(seed, shape=(20,30,3)): return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+@pytest.fixture(scope='session')
+def verifier():
+    import torch
+    torch.manual_seed(0)
+    return Verifier(build_encoder([recipe]), config())
+
+@pytest.fixture
+def folder(verifier, tmp_path): return verifier.save(tmp_path/'model')
+
+ran = 'somebody was here'
+class Hostile:
+    "A pickle that writes a file"
+    def __reduce__(self): return (os.system, (f'touch "{ran}"',))
+
+def edit(folder, **kwargs):
+    file = folder/'config.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | kwargs))
+
+def resign(folder, data):
+    "Weights, and a configuration that knows their digest: what a forger would write"
+    import hashlib
+    (folder/'model.safetensors').write_bytes(data)
+    weights = json.loads((folder/'config.json').read_text())['weights']
+    edit(folder, weights=weights | dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)))
+
+def data(folder): return (folder/'model.safetensors').read_bytes()
+def cut(f): (f/'model.safetensors').write_bytes(data(f)[:-1])
+def emptied(f): (f/'model.safetensors').write_bytes(b'')
+def flipped(f): (f/'model.safetensors').write_bytes(data(f)[:-5] + b'\x00' + data(f)[-4:])
+def noise(f): resign(f, np.random.default_rng(0).bytes(5000))
+def pickled(f): resign(f, pickle.dumps(Hostile()))
+def cut_and_signed(f): resign(f, data(f)[:-8])
+def no_weights(f): (f/'model.safetensors').unlink()
+def no_config(f): (f/'config.json').unlink()
+def large_config(f):
+    with open(f/'config.json', 'wb') as o: o.truncate(10**8)
+def deep_config(f): (f/'config.json').write_text('['*10**5)
+def no_table(f): (f/'config.json').write_text('[1]')
+def not_json(f): (f/'config.json').write_bytes(pickle.dumps(Hostile()))
+def version(f): edit(f, format=2)
+def unknown(f): edit(f, auto_map='evil.Model')
+def missing(f): (f/'config.json').write_text(json.dumps({k:o for k,o in json.loads((f/'config.json').read_text()).items() if k!='threshold'}))
+def nan(f): edit(f, threshold=float('nan'))
+def huge(f): (f/'config.json').write_text((f/'config.json').read_text().replace('"threshold": 0.1', '"threshold": 1e999'))
+def text(f): edit(f, threshold='0.1')
+def true(f): edit(f, threshold=True)
+def climbing(f): edit(f, encoder=[dict(kind='torchvision', name='../../etc/passwd', children=8, pool='avg')])
+def other_file(f): edit(f, weights=json.loads((f/'config.json').read_text())['weights'] | dict(file='../../secret'))
+def checkpoint(f): edit(f, encoder=[dict(kind='timm', name='resnet18', needs_pool=True, pool='avg', options=dict(checkpoint_path='x.pth'))])
+def from_hub(f): edit(f, encoder=[dict(kind='timm', name='hf-hub:evil/model', needs_pool=True, pool='avg', options={})])
+def giant(f): edit(f, encoder=[dict(kind='small', n_out=10**9, n_layers=3)])
+def other_layers(f): edit(f, encoder=[recipe | dict(n_out=8)])
+def second_encoder(f): edit(f, encoder=[recipe, recipe])
+def metric(f): edit(f, metric='__import__')
+def size(f): edit(f, preprocessing=config()['preprocessing'] | dict(height=10**9))
+def resize(f): edit(f, preprocessing=config()['preprocessing'] | dict(interpolation='nearest'))
+def calibration(f): edit(f, calibration=dict(offset=0, near=1, far=1, low=0, high=1, top=4))
+def band(f): edit(f, unsure=dict(low=1, high=0))
+def rates(f): edit(f, rates=dict(valid=3))
+def other_probe(f): edit(f, probe=[0.]*16)
+def text_probe(f): edit(f, probe='x')
+
+hostile = {
+    cut:'it was cut or changed', emptied:'has 0 bytes', flipped:'SHA-256 differs', noise:'does not hold the weights', pickled:'does not hold the weights',
+    cut_and_signed:'does not hold the weights', no_weights:'model.safetensors is missing', no_config:'there is no verifier in',
+    large_config:'has 100,000,000 bytes', deep_config:'cannot be read', no_table:'is no table', not_json:'cannot be read',
+    version:'format 2 of a verifier', unknown:'auto_map is not known', missing:'threshold is missing', nan:'NaN is no number', huge:'threshold is a number',
+    text:"not '0.1'", true:'not True', climbing:'torchvision has no model', other_file:'file is not known', checkpoint:'checkpoint_path is not known',
+    from_hub:'timm has no model', giant:'n_out is a whole number', other_layers:'does not hold the weights', second_encoder:'the kind of a layer is',
+    metric:'metric is', size:'height is', resize:'of its length away', calibration:'calibration', band:'low is above high', rates:'rates of valid is a table',
+    other_probe:'of its length away', text_probe:'probe'}
+
+@pytest.mark.parametrize('change', hostile, ids=lambda o: o.__name__)
+def test_hostile_folder(change, folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    change(folder)
+    with pytest.raises((ValueError, FileNotFoundError), match=hostile[change]) as e: Verifier.load(folder)
+    assert len(str(e.value).splitlines())==1 and not (folder.parent/ran).exists()
+
+def test_command_in_one_line(folder, tmp_path):
+    from siamese_verify.cli import main
+    flipped(folder)
+    Image.fromarray(image(0)).save(tmp_path/'a.png')
+    code = 'import sys; sys.argv[1:] = ["verify", "model", "a.png", "a.png"]; from siamese_verify.cli import main; main()'
+    out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path)
+    assert out.returncode==2 and len(out.stderr.splitlines())==1 and 'SHA-256' in out.stderr and not out.stdout
+
+def test_pickle_is_not_opened(tmp_path, monkeypatch):
+    from siamese_verify.commands import verify
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'old').mkdir()
+    (tmp_path/'old/model.pkl').write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(ValueError, match='open it with --trust'): verify(tmp_path/'old', 'a.png', 'b.png')
+    assert not (tmp_path/ran).exists()
+
+def test_fresh_process(verifier, folder):
+    a,b = image(1),image(2, (37,21,3))
+    np.savez(folder/'x.npz', a=a, b=b)
+    code = ('import sys, numpy as np; from siamese_verify.verifier import Verifier; o = np.load("x.npz");'
+            'v = Verifier.load("."); print(v.distance(o["a"], o["b"])); print({"fastai","torchvision"} & {*sys.modules})')
+    d,loaded = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=folder, check=True).stdout.splitlines()
+    assert abs(float(d)-verifier.distance(a, b))<1e-6 and loaded=='set()'
+
+@pytest.mark.parametrize('o,error,message', [
+    (np.zeros((8,8,3)), ValueError, 'of uint8'), (np.zeros((3,8,8), np.uint8), ValueError, 'not 3 × 8 × 8'), (np.zeros((0,8,3), np.uint8), ValueError, 'not 0'),
+    ('ftp://x/y.png', ValueError, 'nothing is downloaded'), ('no.png', FileNotFoundError, 'there is no file'), (b'', ValueError, 'these bytes'), (3, TypeError, 'not int')])
+def test_what_is_no_image(verifier, o, error, message):
+    with pytest.raises(error, match=message): verifier.verify(o, image(0))
+
+def test_a_crash_leaves_the_old_gallery(verifier, tmp_path, monkeypatch):
+    g = verifier.enroll({'a':[image(1), image(2)], 'b':image(3)})
+    file = g.save(tmp_path/'g.safetensors')
+    def crash(*_): raise OSError('no space')
+    monkeypatch.setattr(os, 'replace', crash)
+    with pytest.raises(OSError): g.add({'c':image(4)}).save(file)
+    assert len(Gallery.load(file, verifier))==3 and [o.name for o in tmp_path.iterdir()]==['g.safetensors']
+
+def gallery_cut(o): return o[:-3]
+def gallery_flipped(o): return o[:-9] + bytes([o[-9]^1]) + o[-8:]
+def gallery_pickled(o): return pickle.dumps(Hostile())
+def gallery_control(o): return o.replace(b'bob', b'\\\\t')    # a tab, when both layers of JSON are read
+def gallery_version(o): return o.replace(b'\\"format\\": 1', b'\\"format\\": 7')
+def gallery_of_others(o): return o.replace(b'embedder\\": \\"', b'embedder\\": \\"0')[:len(o)]
+
+@pytest.mark.parametrize('change', [gallery_cut, gallery_flipped, gallery_pickled, gallery_control, gallery_version, gallery_of_others], ids=lambda o: o.__name__)
+def test_hostile_gallery(verifier, change, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = verifier.enroll({'ann':image(1), 'bob':image(3)}).save(tmp_path/'g.safetensors')
+    changed = change(file.read_bytes())
+    assert changed!=file.read_bytes()
+    file.write_bytes(changed)
+    with pytest.raises(ValueError, match='g.safetensors') as e: Gallery.load(file, verifier)
+    assert len(str(e.value).splitlines())==1 and not (tmp_path/ran).exists()
+
+@pytest.mark.parametrize('name', ['', ' ', 'a\x1b[2J', 'a\nb', 'x'*201])
+def test_names_are_printable(verifier, name):
+    with pytest.raises(ValueError, match='a name is'): verifier.enroll({name:image(0)})
+
+def test_name_is_no_path(verifier, tmp_path):
+    "A name that climbs is only text"
+    file = verifier.enroll({'../../etc/passwd':image(1), 'b':image(2)}).save(tmp_path/'g.safetensors')
+    assert Gallery.load(file, verifier).identify(image(1), threshold=1e-6).name=='../../etc/passwd'
+    assert [o.name for o in tmp_path.iterdir()]==['g.safetensors']
