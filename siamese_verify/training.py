@@ -279,7 +279,7 @@ class KeepStats(Callback):
         for m in self.model.encoder.modules():
             if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
 
-# %% ../nbs/04_training.ipynb #bd716a17
+# %% ../nbs/04_training.ipynb #c45f5895
 class StopDiverged(Callback):
     "Stop a training as soon as its loss or a weight is NaN or infinite, with the weights from before the epoch"
     run_valid = False
@@ -299,7 +299,7 @@ class StopDiverged(Callback):
                                f'learning rate than {lr:.2g}. The model has the weights from before this epoch')
         raise CancelFitException()
 
-# %% ../nbs/04_training.ipynb #e759ec70
+# %% ../nbs/04_training.ipynb #be96f80c
 def _check_fit(learn):
     "Raise an error for a training that can't be one"
     check_number('the number of epochs', learn.n_epoch, 0, kind=int)
@@ -371,7 +371,7 @@ class SplitRates:
         self.rates = {name:o.rates(self.at[name], **kwargs) for name,o in counts.items()}
         self.threshold = first(self.at.values())
 
-    def __getitem__(self, name): return self.rates[name]
+    def __getitem__(self, name): return self.rates[check_split(name, self.rates)]
     def __float__(self): return self.threshold
 
 @patch
@@ -389,7 +389,7 @@ def to_text(self:SplitRates) -> pd.DataFrame:
     "The same as texts, an interval behind each rate"
     row = lambda o: {**{k:str(r) for k,r in o.rates.items()}, 'classes':o.classes, 'images':o.images or ''}
     names = [f'{o} (fitted here)' if o==self.fitted_on else o for o in self.rates]
-    return pd.DataFrame([row(o) for o in self.rates.values()], pd.Index(names, name='split'))
+    return pd.DataFrame([row(o) for o in self.rates.values()], pd.Index(names, name='split')).fillna('')
 
 @patch
 def about(self:SplitRates) -> str:

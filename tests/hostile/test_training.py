@@ -215,4 +215,8 @@ def test_one_class_validates(images):
     end(lambda: learn.fit(1, 1e-3), lambda o: o is None)
     end(lambda: [*learn.report()['valid'].rates], ['FNMR'])
     end(lambda: repr(learn.report()), lambda o: 'nan' not in o.lower())
+    two = LabeledImages(images.files, images.y, valid=dict(train=np.flatnonzero(images.y>2), valid=np.flatnonzero(images.y==0), seen=np.flatnonzero((images.y==1)|(images.y==2))))
+    learn = quiet(siamese_learner(two.dls(bs=8, after_item=Resize(8), num_workers=0), encoder(), 'distance'))
+    end(lambda: repr(learn.report()), lambda o: 'nan' not in o.lower())
+    for name in 'foo', 7, None: end(lambda: learn.report()[name], fails('there is no split .*, only valid, seen'))
     end(lambda: Pairs(one), fails('all images in valid are of one class .0.: a "not same" pair takes two classes'))
