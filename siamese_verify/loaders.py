@@ -178,6 +178,7 @@ def _store(dataset): return getattr(getattr(dataset, 'items', None), 'store', No
 @patch
 def one_batch(self:EpochDL):
     "The first batch of a pass that is not counted, and after which everything is as it was before"
+    if not len(self.dataset): raise ValueError('the loader was exported without its data: make another one, as Pairs.dls does')
     own = self.rng.getstate()
     self.looking = True
     try:
@@ -282,9 +283,14 @@ class PairDataLoaders(DataLoaders):
         names=None, # Splits that there are; those of the loaders if not given
     ) -> str:
         "The name of a split, or an error that says which there are"
-        names = ifnone(names, self.names)
-        if name in names: return name
-        raise ValueError(f'there is no split {name!r}, only {", ".join(names)}')
+        return check_split(name, ifnone(names, self.names))
+
+    def split_name(self,
+        split, # Name or number of a split
+    ) -> str:
+        "The name of a split that is given by its name or, as fastai does it, by its number"
+        is_number = isinstance(split, int) and not isinstance(split, bool) and 0<=split<len(self.names)
+        return self.names[split] if is_number else self.check_split(split)
 
 # %% ../nbs/00d_loaders.ipynb #f34257d5
 @patch(cls_method=True)
@@ -302,6 +308,23 @@ def from_train(cls:PairDataLoaders,
     dls.names = tuple(datasets)
     dls.images,dls.pairs,dls.store = images,pairs,store
     return dls
+
+# %% ../nbs/00d_loaders.ipynb #cf2f6e6b
+@patch
+def with_batch_tfms(self:PairDataLoaders,
+    *tfms, # Transforms of a batch of images
+) -> PairDataLoaders: # Others, so that these stay as they are
+    "The same loaders with more transforms of a batch"
+    res = copy(self)
+    with keep_random(): res.loaders = [_with_more(dl, tfms) for dl in self.loaders]
+    return res
+
+def _with_more(dl, tfms):
+    new = dl.new()
+    new.epoch = dl.epoch
+    new.rng.setstate(dl.rng.getstate())
+    new.after_batch = Pipeline([*dl.after_batch.fs, *tfms], split_idx=dl.after_batch.split_idx)
+    return new
 
 # %% ../nbs/00d_loaders.ipynb #b08c66fc
 def train_args(
@@ -439,7 +462,8 @@ def dls(self:LabeledImages,
     "Loaders whose batches are images of several classes, `(TensorImage, TensorCategory)`"
     if self.y is None: raise ValueError('there are no labels: train on pairs, with Pairs.dls')
     check_loader(self.splits, 'images', bs, self, store, after_item, kwargs)
-    check_number('per_class', per_class, 2, max(2, bs//2), int)
+    check_number('bs, two images of two classes or more,', bs, 4, kind=int)
+    check_number('per_class, at most half of bs,', per_class, 2, bs//2, int)
     Blocks(self, 'train')    # an error if the classes make no pairs of both kinds
     rows = {name:image_rows(self, idx, store) for name,idx in self.splits.items()}
     datasets = {name:image_items(o, self.vocab, train=name=='train') for name,o in rows.items()}

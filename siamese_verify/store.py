@@ -81,26 +81,26 @@ def _check_method(method):
 @patch
 def _name(self:ImageStore):
     "Name of the file of this store: a digest of the transform and the files"
-    layout = 2    # of the file of a store
+    layout = 3    # of the file of a store
     files = [f.absolute().as_posix() for f in self.files]
     key = [layout, self.resize.size, self.resize.method, self.resize.pad_mode, *files]
     text = '\n'.join(map(str, key)).encode(errors='surrogateescape')
     return hashlib.sha256(text).hexdigest()[:16] + '.images'
 
 def _stamp(f):
-    "Size and time of change of a file; one more than the size, since zeros stand for no image"
+    "Size and times of change of a file; one more than the size, since zeros stand for no image"
     s = f.stat()
-    return s.st_size+1,s.st_mtime_ns
+    return s.st_size+1,s.st_mtime_ns,s.st_ctime_ns
 
 @patch
 def _open(self:ImageStore):
-    "Make room for the images, and return the stamps of those that are there already, N × 2"
+    "Make room for the images, and return the stamps of those that are there already, N × 3"
     if self.path is None:
         self.data = _in_memory(self.shape)
         return np.zeros_like(self.stamps)
     self.map = _map_file(self.path, self.nbytes+self.stamps.nbytes)
     self.data = torch.from_numpy(self.map[:self.nbytes]).view(self.shape)
-    return self.map[self.nbytes:].view(np.int64).reshape(-1,2)
+    return self.map[self.nbytes:].view(np.int64).reshape(-1,3)
 
 # %% ../nbs/00c_store.ipynb #a5d52088
 def _in_memory(shape):
@@ -112,6 +112,7 @@ def _in_memory(shape):
 def _map_file(path, size):
     "The file of a store as an array of bytes, made or lengthened if need be"
     if not path.exists() or path.stat().st_size<size: _make_room(path, size)
+    if not path.is_file(): raise OSError(f'{path} is no file: give another path')
     mode = 'r+' if os.access(path, os.W_OK) else 'c'    # c: what is read stays in memory
     return np.memmap(path, np.uint8, mode, shape=(size,))
 
@@ -119,6 +120,7 @@ def _make_room(path, size):
     "Make a file `size` bytes long; if that can't be, leave what was there"
     had = path.stat().st_size if path.exists() else 0
     _check_room(path, had, size)
+    if not first(path.absolute().parents, Path.exists).is_dir(): raise NotADirectoryError(f'{path.parent} is below a file: give another path')
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(path, 'ab') as f: _lengthen(f, size)
@@ -149,6 +151,7 @@ def _fill(self:ImageStore, known, n_workers, n=512):
     show = progress_bar if n_bytes>_large else noop
     for idx in show([todo[k:k+n] for k in range(0, len(todo), n)]):
         few = np.array_split(idx, math.ceil(len(idx)/8))
+        self.check_whole()
         parallel(self._put, few, threadpool=True, n_workers=n_workers, progress=False)
         if self.path: self.map.flush()
         known[idx] = self.stamps[idx]
@@ -157,6 +160,15 @@ def _fill(self:ImageStore, known, n_workers, n=512):
 @patch
 def _put(self:ImageStore, idx):
     for i in idx: self.data[i] = _read(self.files[i], self.resize)
+
+# %% ../nbs/00c_store.ipynb #9f81eda7
+@patch
+def check_whole(self:ImageStore):
+    "Raise an error if somebody has cut the file; to read beyond its end would kill the process without a word"
+    if self.path is None or self.data.is_cuda: return
+    try: n = self.path.stat().st_size
+    except FileNotFoundError: return    # what's mapped stays until it's let go
+    if n<len(self.map): raise OSError(f'{self.path} was cut to {n:,} of {len(self.map):,} bytes: make the store again')
 
 # %% ../nbs/00c_store.ipynb #b931859f
 @patch
@@ -175,6 +187,7 @@ def batch(self:ImageStore,
     device=None, # Where the batch goes; where the store is if not given
 ) -> TensorImage: # n × 3 × H × W, bytes
     "Some of the images"
+    self.check_whole()
     x = self.data[torch.as_tensor(idx, device=self.data.device)]
     to_gpu = device is not None and torch.device(device).type=='cuda' and not x.is_cuda
     if to_gpu: x = x.pin_memory().to(device, non_blocking=True)
@@ -186,5 +199,6 @@ def to(self:ImageStore,
     device, # A GPU, to keep the images resident there, or the CPU
 ) -> ImageStore: # This store
     "Move the images to a device"
+    self.check_whole()
     self.data = self.data.to(device)
     return self

@@ -110,3 +110,13 @@ def test_bad_files(o, tmp_path):
     f = o[0](tmp_path)
     end(lambda: open_image(f), fails(o[1]))
     end(lambda: open_image(str(f)), fails(f.name))
+
+def test_sets_that_are_nearly_black(tmp_path):
+    "12 bits in 16 can't be told from the type of a file, but a whole set without anything bright is told of"
+    from siamese_verify.data import LabeledImages
+    for k in range(4): png16(tmp_path/f'{k}.png', grey.astype(np.uint16)*16)
+    images = LabeledImages(sorted(tmp_path.glob('*.png')), 'aabb', [0])
+    end(images.check, warns('all images are nearly black, at most 15 of 255: are there 12 bits in 16'))
+    for f in images.files: open_image(f, scale=4080).save(f)
+    end(images.check, lambda o: o is images)
+    assert is_grey(shown(images.files[0]))
