@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/shipping.html.md"""
 # %% auto #0
 __all__ = ['encoder_recipe', 'preprocessing_of', 'data_fingerprint']
 
-# %% ../nbs/06b_shipping.ipynb #eb044c5b
+# %% ../nbs/06b_shipping.ipynb #00d9108c
 import hashlib, importlib.metadata, shlex
 from datetime import timezone
 
@@ -20,7 +20,7 @@ from .training import *
 from .verifier import *
 from .gallery import *
 
-# %% ../nbs/06b_shipping.ipynb #4616fb66
+# %% ../nbs/06b_shipping.ipynb #c821b3b9
 def encoder_recipe(
     encoder, # Module, N × 3 × H × W to N × D
 ) -> list: # A dictionary for each layer, as in `build_encoder`
@@ -38,7 +38,7 @@ def _layer(m):
     if [*state]==['mean','weight']: return dict(kind='affine', n_in=state['weight'].shape[1], n_out=state['weight'].shape[0])
     raise ValueError(f'{type(m).__name__}: of layers behind an encoder, nn.Linear and maps of a mean and a weight are known')
 
-# %% ../nbs/06b_shipping.ipynb #d317fe08
+# %% ../nbs/06b_shipping.ipynb #516801f7
 def _rebuilt(encoder, layers):
     "The encoder made again, with its weights"
     res = build_encoder(layers)
@@ -46,7 +46,7 @@ def _rebuilt(encoder, layers):
     except RuntimeError as e: raise ValueError(f'the encoder was changed after it was made: {str(e).splitlines()[-1].strip()}') from e
     return res
 
-# %% ../nbs/06b_shipping.ipynb #c963bd60
+# %% ../nbs/06b_shipping.ipynb #9bbc2aaf
 def preprocessing_of(
     dls, # Loaders, as of a `SiameseLearner`
 ) -> Preprocessing:
@@ -66,7 +66,7 @@ def _size_of_images(dls):
     if len(sizes)==1: return sizes.pop()
     raise ValueError(f'images of {len(sizes)} sizes, and the loaders resize none: pass after_item=Resize(size)')
 
-# %% ../nbs/06b_shipping.ipynb #bd1e3878
+# %% ../nbs/06b_shipping.ipynb #51980b74
 def _check_prepared(v, dls):
     "Raise an error if the verifier prepares an image in another way than the loaders"
     p = v.preprocessing
@@ -78,7 +78,7 @@ def _check_prepared(v, dls):
         tfms = ', '.join(type(o).__name__ for o in [*dls.valid.after_item.fs, *dls.valid.after_batch.fs])
         raise ValueError(f'the loaders do more to an image than Resize and Normalize ({tfms}): a verifier knows only these two')
 
-# %% ../nbs/06b_shipping.ipynb #e7bc2219
+# %% ../nbs/06b_shipping.ipynb #5e81308b
 def _figures(rates):
     "The rates of each split as numbers"
     number = lambda o: None if o is None or not math.isfinite(o) else float(o)
@@ -97,7 +97,7 @@ def _not_measured(rates):
     return [*fitted, *no_valid, *no_seen, 'images from elsewhere: another camera, another light, another year',
             'one image against many: a gallery measures that']
 
-# %% ../nbs/06b_shipping.ipynb #91dc6103
+# %% ../nbs/06b_shipping.ipynb #637d187e
 def data_fingerprint(
     images, # `LabeledImages`
 ) -> dict:
@@ -114,11 +114,10 @@ def _made(learn, seed):
     version = lambda o: importlib.metadata.version(o)
     versions = dict(siamese_verify=__version__, python=sys.version.split()[0]) | {o:version(o) for o in ('torch','torchvision','pillow','fastai')}
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
-    program = Path(sys.argv[0]).name
-    command = shlex.join([program, *sys.argv[1:]]) if program=='siamese_verify' else None
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return dict(date=now, versions=versions, seed=seed, command=command, data=data_fingerprint(learn.dls.images))
 
-# %% ../nbs/06b_shipping.ipynb #2a6b5955
+# %% ../nbs/06b_shipping.ipynb #b3d44d9f
 @patch
 def verifier(self:SiameseLearner,
     rates=None, # What `fit_threshold` or `report` gave; `report()` if not given
