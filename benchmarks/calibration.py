@@ -137,8 +137,8 @@ def summary(rows, by):
 @call_parse
 def main(
     omniglot:Path=None, # Folder of folders of alphabets; without it, the other two sets
-    repetitions:int=20, # Repetitions for the probabilities
-    draws:int=100, # Draws of classes for the unsure answers
+    repetitions:int=40, # Repetitions for the probabilities
+    draws:int=200, # Draws of classes for the unsure answers
 ):
     "Measure both on all sets"
     torch.set_num_threads(1)

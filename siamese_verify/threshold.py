@@ -326,9 +326,10 @@ def fit(self:Threshold,
 ) -> ThresholdFit:
     "Set the threshold to the best one for a curve, and the scale to the likeliest one at that threshold"
     best = curve.fit(**kwargs)
-    t = self.threshold.new_tensor(best.threshold).item()    # as the layer keeps it
-    res = curve.at(check_number('the threshold of a layer', t), objective=best.objective, prior=best.prior)
-    res.warning = best.warning
+    t = check_number('the threshold of a layer', self.threshold.new_tensor(best.threshold).item())    # as the layer keeps it
+    binned = not np.array_equal(curve.first, curve.last)    # beside the edge of a bin nothing was counted
+    res = best if binned else curve.at(t, objective=best.objective, prior=best.prior)
+    res.warning,res.threshold = best.warning,t
     with torch.no_grad():
         self.threshold.fill_(t)
         self.log_scale.fill_(math.log(_likeliest_scale(curve, t)))
