@@ -7,12 +7,12 @@ Docs: https://siamese-verify.github.io/siamese_verify/whitening.html.md"""
 # %% auto #0
 __all__ = ['Whitening', 'ClassScatter', 'HeadedEncoder']
 
-# %% ../nbs/01b_whitening.ipynb #72a329dc
+# %% ../nbs/01b_whitening.ipynb #76de02fb
 from fastai.vision.all import *
 from .data import *
 from .model import *
 
-# %% ../nbs/01b_whitening.ipynb #d2b88b25
+# %% ../nbs/01b_whitening.ipynb #db5e9c6c
 class Whitening(nn.Module):
     "Embeddings, less a mean, times a matrix"
     def __init__(self,
@@ -28,7 +28,7 @@ class Whitening(nn.Module):
 
     def extra_repr(self): return f'{self.weight.shape[1]} to {self.weight.shape[0]} features'
 
-# %% ../nbs/01b_whitening.ipynb #24559868
+# %% ../nbs/01b_whitening.ipynb #f1755ee4
 class ClassScatter:
     "The mean of some embeddings, and how they scatter within and between classes"
     def __init__(self,
@@ -54,7 +54,7 @@ def _principal(z, df):
         axes = F.normalize(z.T@u, dim=0)
     return v.clamp(min=0)[v>1e-10*v[-1:]],axes[:,v>1e-10*v[-1:]]
 
-# %% ../nbs/01b_whitening.ipynb #313e6ee6
+# %% ../nbs/01b_whitening.ipynb #8b650f01
 def _check_scatter(e, y):
     "Embeddings in double precision, and classes as numbers from 0 on"
     if not isinstance(e, Tensor) or not e.is_floating_point() or e.ndim<2:
@@ -68,7 +68,7 @@ def _check_scatter(e, y):
     if len(classes)<2: raise ValueError('embeddings of one class, or none: there is nothing to tell apart')
     return e,torch.from_numpy(y)
 
-# %% ../nbs/01b_whitening.ipynb #b47af3cb
+# %% ../nbs/01b_whitening.ipynb #c8d3249b
 @patch
 def centre(self:ClassScatter) -> Whitening:
     "Take the mean off, and nothing else"
@@ -86,7 +86,7 @@ def whiten(self:ClassScatter,
     axes = self.axes.float()    # twice as fast, and as good as the layer
     return Whitening(self.mean, rest*torch.eye(len(axes)) + axes*(along-rest).float()@axes.T)
 
-# %% ../nbs/01b_whitening.ipynb #1d1acf26
+# %% ../nbs/01b_whitening.ipynb #cc80e363
 @patch
 def lda(self:ClassScatter,
     shrink=.7, # As in `whiten`
@@ -97,7 +97,7 @@ def lda(self:ClassScatter,
     _,axes = _principal((means-means.mean(0)).double(), 1)
     return Whitening(self.mean, axes[:,-len(means)+1:].T@head.weight.double())
 
-# %% ../nbs/01b_whitening.ipynb #e6fa9a17
+# %% ../nbs/01b_whitening.ipynb #2aafea19
 class HeadedEncoder(nn.Sequential):
     "An encoder, and a map of its embeddings"
     @property
