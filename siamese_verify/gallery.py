@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/gallery.html.md"""
 # %% auto #0
 __all__ = ['gallery_format', 'Gallery', 'check_name', 'named_images', 'Searches', 'spread_evenly', 'Found']
 
-# %% ../nbs/06a_gallery.ipynb #2f9a4b8f
+# %% ../nbs/06a_gallery.ipynb #eeb90fe4
 import hashlib, json, math, os, warnings
 from dataclasses import dataclass, field
 from html import escape
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from PIL import Image
 from .verifier import *
 
-# %% ../nbs/06a_gallery.ipynb #146af4f3
+# %% ../nbs/06a_gallery.ipynb #5cab8d45
 class Gallery:
     "Embeddings of images under names"
     def __init__(self,
@@ -44,7 +44,7 @@ def check_name(
     if o.strip() and len(o)<=200 and o.isprintable(): return o
     raise ValueError(f'a name is 1 to 200 characters that can be printed, not {o[:50]!r}')
 
-# %% ../nbs/06a_gallery.ipynb #bfd33397
+# %% ../nbs/06a_gallery.ipynb #71b37827
 def named_images(
     source, # A folder with a folder of images for each name; a data frame with columns `file` and `name`; a dictionary of names
 ) -> tuple: # N names and N images
@@ -72,7 +72,7 @@ def _in_folders(path):
     if not files: raise ValueError(f'there are no images in folders in {path}')
     return names,files
 
-# %% ../nbs/06a_gallery.ipynb #98926bb2
+# %% ../nbs/06a_gallery.ipynb #19bc259e
 @patch
 def add(self:Gallery,
     source, # As in `named_images`
@@ -113,7 +113,7 @@ def enroll(self:Verifier,
     "A gallery of images under names; several of a name are better than one"
     return Gallery(self).add(source)
 
-# %% ../nbs/06a_gallery.ipynb #9e6f5ac8
+# %% ../nbs/06a_gallery.ipynb #dbd1376f
 @dataclass
 class Searches:
     "What some searches for strangers found"
@@ -148,7 +148,7 @@ def _two_least(d):
     d[rows,by] = np.inf
     return nearest,d.min(1),by
 
-# %% ../nbs/06a_gallery.ipynb #38d70c08
+# %% ../nbs/06a_gallery.ipynb #20b7787b
 @patch
 def per_name(self:Gallery,
     e, # Q embeddings
@@ -187,7 +187,7 @@ def _kept_strangers(self:Gallery, e, y, n):
         _,d = self.per_name(e[k:k+128])
         yield (n+y[k:k+128], *_two_least(d), np.full(len(d), np.inf))
 
-# %% ../nbs/06a_gallery.ipynb #5c45d673
+# %% ../nbs/06a_gallery.ipynb #cdee2bd7
 @patch
 def fit(self:Gallery,
     fpir=.01, # Share of strangers who may be taken for somebody, 0 to 1
@@ -207,7 +207,7 @@ def warning(self:Gallery,
     if n*fpir>=3: return ''
     return f'Warning: {n} names are few to speak of a FPIR of {fpir:g}: it takes {math.ceil(3/fpir) if fpir else "more than any"}.'
 
-# %% ../nbs/06a_gallery.ipynb #ab9f19c8
+# %% ../nbs/06a_gallery.ipynb #765fe516
 @patch
 def rates(self:Gallery,
     threshold=None, # Of a search; that of `fit` if not given
@@ -256,7 +256,7 @@ def _share(who, wrong, without=None):
     classes = n.sum()**2/np.square(n).sum() if len(n) else 0.
     return np.array([value]),left[:,None],n.sum(),classes,classes,np.array([(w>0).sum()])
 
-# %% ../nbs/06a_gallery.ipynb #200d5cc8
+# %% ../nbs/06a_gallery.ipynb #82b513b2
 @dataclass
 class Found:
     "Whom or what an image shows, as far as a gallery knows"
@@ -284,7 +284,7 @@ def __repr__(self:Found):
 @patch
 def _repr_html_(self:Found): return f'{figure_html(self.picture)}<pre>{escape(repr(self))}</pre>'
 
-# %% ../nbs/06a_gallery.ipynb #e614424b
+# %% ../nbs/06a_gallery.ipynb #d1a3a468
 @patch
 def identify(self:Gallery,
     image, # As in `read_image`
@@ -311,7 +311,7 @@ def identify_all(self:Gallery, images, k=5, fpir=.01, threshold=None) -> list:
             res.append(Found(matches, float(t), fpir if threshold is None else None, warning, im))
     return res
 
-# %% ../nbs/06a_gallery.ipynb #1599411e
+# %% ../nbs/06a_gallery.ipynb #52f45f0e
 gallery_format = 1
 
 @patch
@@ -330,7 +330,7 @@ def save(self:Gallery,
     write_beside(file, save(tensors, {'gallery':json.dumps(about, ensure_ascii=False)}))
     return file
 
-# %% ../nbs/06a_gallery.ipynb #ac88cd26
+# %% ../nbs/06a_gallery.ipynb #458aa96b
 @patch(cls_method=True)
 def load(cls:Gallery,
     file, # What `save` wrote

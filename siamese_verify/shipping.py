@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/shipping.html.md"""
 # %% auto #0
 __all__ = ['encoder_recipe', 'preprocessing_of', 'data_fingerprint']
 
-# %% ../nbs/06b_shipping.ipynb #eb044c5b
+# %% ../nbs/06b_shipping.ipynb #4bb54ab6
 import hashlib, importlib.metadata, shlex
 from datetime import timezone
 
@@ -20,7 +20,7 @@ from .training import *
 from .verifier import *
 from .gallery import *
 
-# %% ../nbs/06b_shipping.ipynb #4616fb66
+# %% ../nbs/06b_shipping.ipynb #d50f283c
 def encoder_recipe(
     encoder, # Module, N × 3 × H × W to N × D
 ) -> list: # A dictionary for each layer, as in `build_encoder`
@@ -38,7 +38,7 @@ def _layer(m):
     if [*state]==['mean','weight']: return dict(kind='affine', n_in=state['weight'].shape[1], n_out=state['weight'].shape[0])
     raise ValueError(f'{type(m).__name__}: of layers behind an encoder, nn.Linear and maps of a mean and a weight are known')
 
-# %% ../nbs/06b_shipping.ipynb #d317fe08
+# %% ../nbs/06b_shipping.ipynb #d8d22489
 def _rebuilt(encoder, layers):
     "The encoder made again, with its weights"
     res = build_encoder(layers)
@@ -46,7 +46,16 @@ def _rebuilt(encoder, layers):
     except RuntimeError as e: raise ValueError(f'the encoder was changed after it was made: {str(e).splitlines()[-1].strip()}') from e
     return res
 
-# %% ../nbs/06b_shipping.ipynb #c963bd60
+def _check_rebuilt(v, encoder):
+    "Raise an error if the encoder made again embeds in another way"
+    p = v.preprocessing
+    x = probe_image(p.height, p.width)[None]
+    with torch.no_grad(), eval_mode(encoder): e = encoder(torch.from_numpy(p.normalize(x)).to(one_param(encoder).device))
+    e = e.flatten(1).float().cpu().numpy()
+    if np.abs(e-v.encode(x)).max()<=1e-4*max(1, np.abs(e).max()): return
+    raise ValueError('the encoder does more than its layers tell by their names, so it cannot be made again: keep it with learn.export')
+
+# %% ../nbs/06b_shipping.ipynb #fe8cb612
 def preprocessing_of(
     dls, # Loaders, as of a `SiameseLearner`
 ) -> Preprocessing:
@@ -66,7 +75,7 @@ def _size_of_images(dls):
     if len(sizes)==1: return sizes.pop()
     raise ValueError(f'images of {len(sizes)} sizes, and the loaders resize none: pass after_item=Resize(size)')
 
-# %% ../nbs/06b_shipping.ipynb #bd1e3878
+# %% ../nbs/06b_shipping.ipynb #bcc09804
 def _check_prepared(v, dls):
     "Raise an error if the verifier prepares an image in another way than the loaders"
     p = v.preprocessing
@@ -78,7 +87,7 @@ def _check_prepared(v, dls):
         tfms = ', '.join(type(o).__name__ for o in [*dls.valid.after_item.fs, *dls.valid.after_batch.fs])
         raise ValueError(f'the loaders do more to an image than Resize and Normalize ({tfms}): a verifier knows only these two')
 
-# %% ../nbs/06b_shipping.ipynb #e7bc2219
+# %% ../nbs/06b_shipping.ipynb #5378f1bf
 def _figures(rates):
     "The rates of each split as numbers"
     number = lambda o: None if o is None or not math.isfinite(o) else float(o)
@@ -97,7 +106,7 @@ def _not_measured(rates):
     return [*fitted, *no_valid, *no_seen, 'images from elsewhere: another camera, another light, another year',
             'one image against many: a gallery measures that']
 
-# %% ../nbs/06b_shipping.ipynb #91dc6103
+# %% ../nbs/06b_shipping.ipynb #0af41a00
 def data_fingerprint(
     images, # `LabeledImages`
 ) -> dict:
@@ -118,7 +127,7 @@ def _made(learn, seed):
     command = shlex.join([program, *sys.argv[1:]]) if program=='siamese_verify' else None
     return dict(date=now, versions=versions, seed=seed, command=command, data=data_fingerprint(learn.dls.images))
 
-# %% ../nbs/06b_shipping.ipynb #2a6b5955
+# %% ../nbs/06b_shipping.ipynb #c0ff95a4
 @patch
 def verifier(self:SiameseLearner,
     rates=None, # What `fit_threshold` or `report` gave; `report()` if not given
@@ -144,6 +153,7 @@ def verifier(self:SiameseLearner,
         rates=_figures(rates) if rates else {}, not_measured=_not_measured(rates) if rates else ['anything'], made=_made(self, seed))
     v = Verifier(_rebuilt(model.encoder, layers), config)
     _check_prepared(v, self.dls)
+    _check_rebuilt(v, model.encoder)
     if strangers and _has_images(self.dls): v.strangers = _strangers(v, self.dls.images)
     return v
 

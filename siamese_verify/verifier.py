@@ -9,7 +9,7 @@ __all__ = ['named_metrics', 'format_number', 'answer_vocab', 'read_image', 'is_a
            'check_keys', 'distance_table', 'Verifier', 'check_config', 'Answer', 'percent', 'figure_html',
            'probe_image', 'write_beside', 'read_config']
 
-# %% ../nbs/06_verifier.ipynb #6528aa4a
+# %% ../nbs/06_verifier.ipynb #5b4335c6
 import base64, hashlib, io, json, math, os, re, shutil
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -19,7 +19,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image, ImageOps
 
-# %% ../nbs/06_verifier.ipynb #4266646a
+# %% ../nbs/06_verifier.ipynb #4dab1598
 def read_image(
     o, # Path, bytes of a file, Pillow image, or array H × W × 3 or H × W of bytes
 ) -> Image.Image: # RGB, upright
@@ -52,7 +52,7 @@ def _read_stream(file, name):
     except Exception as e:    # Pillow has another error for each kind of damage
         raise ValueError(f'{name} cannot be read as an image ({e}): repair it or take it out') from e
 
-# %% ../nbs/06_verifier.ipynb #eaa7dc91
+# %% ../nbs/06_verifier.ipynb #27520f93
 def _to_rgb(im):
     "RGB, upright, transparent parts white, 16 bits with their upper half"
     im = ImageOps.exif_transpose(im)
@@ -69,7 +69,7 @@ def _upper_half(a):
     if a.min()>=0 and a.max()<=65535: return (a.astype(np.uint16) >> 8).astype(np.uint8)
     raise ValueError(f'grey values go from 0 to 65535, not from {a.min()} to {a.max()}')
 
-# %% ../nbs/06_verifier.ipynb #9c465b93
+# %% ../nbs/06_verifier.ipynb #f346aa31
 @dataclass
 class Preprocessing:
     "From an image to what the encoder takes, as in validation"
@@ -102,7 +102,7 @@ def _check(name, o, low=-math.inf, high=math.inf, kind=(int,float)):
     if isinstance(o, kind) and not isinstance(o, bool) and math.isfinite(o) and low<=o<=high: return o
     raise ValueError(f'{name} is a {"whole " if kind is int else ""}number from {low:g} to {high:g}, not {o!r}')
 
-# %% ../nbs/06_verifier.ipynb #0612a9b8
+# %% ../nbs/06_verifier.ipynb #dbb5f587
 @patch
 def fit(self:Preprocessing,
     im, # RGB image
@@ -133,7 +133,7 @@ def normalize(self:Preprocessing,
     mean,std = (np.array(o, np.float32)[:,None,None] for o in (self.mean, self.std))
     return (x-mean)/std
 
-# %% ../nbs/06_verifier.ipynb #50e1ebd5
+# %% ../nbs/06_verifier.ipynb #c045e06a
 def build_encoder(
     layers, # A dictionary for each layer, with its `kind` and what that takes
 ): # Module, N × 3 × H × W to N × D, with random weights
@@ -165,7 +165,7 @@ def check_keys(
     missing = [k for k in wanted if k not in o]
     if missing: raise ValueError(f'{name}: {", ".join(missing)} is missing')
 
-# %% ../nbs/06_verifier.ipynb #ce9ff712
+# %% ../nbs/06_verifier.ipynb #aec34f5d
 def _small(n_out, n_layers):
     from torch import nn
     _check('n_out', n_out, 1, 2**14, int)
@@ -186,7 +186,7 @@ def _concat_pool():
         def forward(self, x): return torch.cat([x.amax((2,3), True), x.mean((2,3), True)], 1)
     return MaxAvgPool()
 
-# %% ../nbs/06_verifier.ipynb #3b3adf8a
+# %% ../nbs/06_verifier.ipynb #7685c464
 def _cut(model, children):
     "The first layers of a model"
     from torch import nn
@@ -207,7 +207,7 @@ def _xresnet(name, children, pool):
 
 def _lite0(children, pool): return _pooled(_cut(_timm_model('tf_efficientnet_lite0'), children), pool)
 
-# %% ../nbs/06_verifier.ipynb #2c12def6
+# %% ../nbs/06_verifier.ipynb #ffb66b89
 def _timm_model(name, **kwargs):
     try: import timm
     except ImportError as e: raise ImportError(f'the encoder {name!r} needs timm: pip install siamese_verify[timm]') from e
@@ -229,7 +229,7 @@ def _timm(name, needs_pool, pool, options):
         def forward(self, x): return self.model.forward_features(x) if needs_pool else self.model(x)
     return _pooled(TimmBody(), pool)
 
-# %% ../nbs/06_verifier.ipynb #a758b5d6
+# %% ../nbs/06_verifier.ipynb #45fa84d7
 def _linear(n_in, n_out, bias):
     from torch import nn
     for o in n_in,n_out: _check('features', o, 1, 2**16, int)
@@ -251,7 +251,7 @@ _encoders = dict(small=(_small, ('n_out','n_layers')), torchvision=(_torchvision
                  efficientnet_lite0=(_lite0, ('children','pool')))
 _layers = dict(linear=(_linear, ('n_in','n_out','bias')), affine=(_affine, ('n_in','n_out')))
 
-# %% ../nbs/06_verifier.ipynb #12e66ddc
+# %% ../nbs/06_verifier.ipynb #8ac29745
 def _unit(x): return x/np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 def _squared(x, y): return np.square(x-y).sum(-1)
 
@@ -273,7 +273,7 @@ def distance_table(
     if metric=='euclidean_distance': return np.sqrt(d)
     return d/2 if metric=='cosine_distance' else d
 
-# %% ../nbs/06_verifier.ipynb #76a3db19
+# %% ../nbs/06_verifier.ipynb #d0257f75
 class Verifier:
     "Do two images show the same thing? What a trained model needs to answer, and what is known of it"
     def __init__(self,
@@ -295,7 +295,7 @@ class Verifier:
 
     def __repr__(self): return self.about()
 
-# %% ../nbs/06_verifier.ipynb #8784241c
+# %% ../nbs/06_verifier.ipynb #70d72a8d
 format_number = 1
 _keys = ('format library encoder preprocessing metric threshold fitted calibration unsure rates not_measured made').split()
 _added = 'weights','probe','strangers'    # by `save`
@@ -351,7 +351,7 @@ def _check_rates(rates):
             check_keys(f'rate {k}', r, ('value','low','high'))
             for x in r.values(): x is None or _check(f'rate {k}', x)
 
-# %% ../nbs/06_verifier.ipynb #d074af6c
+# %% ../nbs/06_verifier.ipynb #d887d46f
 @patch
 def preprocess(self:Verifier,
     image, # As in `read_image`
@@ -399,7 +399,7 @@ def distances(self:Verifier,
     "The distances of pairs of embeddings"
     return named_metrics[self.metric](np.asarray(e1, float), np.asarray(e2, float))
 
-# %% ../nbs/06_verifier.ipynb #4e3dd3c9
+# %% ../nbs/06_verifier.ipynb #baeaf4d9
 answer_vocab = ['Not Same','Same','Unsure']
 
 @patch
@@ -426,7 +426,7 @@ def p_same(self:Verifier,
     odds = np.exp(np.clip(c['offset'] - c['near']*np.log(d) - c['far']*far, -700, 700))
     return prior*odds/(prior*odds + 1-prior)
 
-# %% ../nbs/06_verifier.ipynb #760259df
+# %% ../nbs/06_verifier.ipynb #07571cc1
 @dataclass
 class Answer:
     "What a verifier says of two images"
@@ -476,7 +476,7 @@ def figure_html(
     return (f'<figure style="margin:0"><img src="data:image/png;base64,{src}" alt="{name}" style="min-width:96px">'
             f'<figcaption>{name}</figcaption></figure>')
 
-# %% ../nbs/06_verifier.ipynb #6abca80c
+# %% ../nbs/06_verifier.ipynb #a7365cdb
 @patch
 def verify(self:Verifier,
     a, # An image: a path, bytes of a file, a Pillow image, or an array H × W × 3 of bytes
@@ -493,7 +493,7 @@ def verify(self:Verifier,
     answer = answer_vocab[self.decide(d)[0]]
     return Answer(answer, float(d[0]), self.threshold, None if p is None else float(p[0]), prior, names, tuple(x))
 
-# %% ../nbs/06_verifier.ipynb #5c4d4e73
+# %% ../nbs/06_verifier.ipynb #b0844147
 @patch
 def verify_pairs(self:Verifier,
     df, # Data frame with columns `left` and `right`, each image as in `read_image`
@@ -518,7 +518,7 @@ def verify_pairs(self:Verifier,
     res = df.assign(distance=d) if p is None else df.assign(distance=d, p_same=p)
     return res.assign(answer=np.array(answer_vocab)[self.decide(d)])
 
-# %% ../nbs/06_verifier.ipynb #8345f77c
+# %% ../nbs/06_verifier.ipynb #811be6e2
 def probe_image(
     height, # In pixels
     width, # In pixels
@@ -538,7 +538,7 @@ def probe(self:Verifier) -> np.ndarray: # D
     k = 1 if p.method=='none' else 2
     return self.embed([probe_image(k*p.height+k-1, k*p.width+3*(k-1))])[0]
 
-# %% ../nbs/06_verifier.ipynb #033aacb4
+# %% ../nbs/06_verifier.ipynb #6d6050f5
 @patch
 def note_weights(self:Verifier) -> bytes: # What `model.safetensors` holds
     "The weights as a file has them, and their digest in the configuration"
@@ -557,7 +557,7 @@ def embedder(self:Verifier) -> str:
     what = [self.config['weights']['sha256'], *(self.config[k] for k in ('encoder','preprocessing','metric'))]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
-# %% ../nbs/06_verifier.ipynb #e0e905fd
+# %% ../nbs/06_verifier.ipynb #8d6479f0
 @patch
 def _note_strangers(self:Verifier):
     "What `strangers.safetensors` holds: half precision is enough to be told from"
@@ -579,7 +579,7 @@ def _load_strangers(file, about):
     o = load(data)
     return o['embeddings'].astype(np.float32),o['classes']
 
-# %% ../nbs/06_verifier.ipynb #353b1125
+# %% ../nbs/06_verifier.ipynb #c8c8a4bb
 @patch
 def save(self:Verifier,
     folder, # Folder to write to, made if need be
@@ -611,7 +611,7 @@ def write_beside(
         os.replace(tmp, file)
     finally: tmp.unlink(missing_ok=True)
 
-# %% ../nbs/06_verifier.ipynb #79257744
+# %% ../nbs/06_verifier.ipynb #d34fed33
 def read_config(
     folder, # Folder of a verifier
 ) -> dict:
@@ -626,7 +626,7 @@ def read_config(
 
 def _no_number(o): raise ValueError(f'{o} is no number')
 
-# %% ../nbs/06_verifier.ipynb #3c8771c5
+# %% ../nbs/06_verifier.ipynb #ecb3f50a
 @patch(cls_method=True)
 def load(cls:Verifier,
     folder, # Folder that `save` wrote
@@ -664,7 +664,7 @@ def check_probe(self:Verifier,
     raise ValueError(f'the encoder embeds the probe {off:.2g} of its length away from where it did when it was saved: '
                      'a library resizes or computes in another way here; the versions are in config.json, at made')
 
-# %% ../nbs/06_verifier.ipynb #5e7c6a10
+# %% ../nbs/06_verifier.ipynb #eb5f3dc4
 @patch
 def about(self:Verifier) -> str:
     "What is known of it, in a few lines"
@@ -684,7 +684,7 @@ def _rate(r):
 
 def _short(o): return '?' if o is None else f'{o:.3f}'.lstrip('0')
 
-# %% ../nbs/06_verifier.ipynb #6f8b58fa
+# %% ../nbs/06_verifier.ipynb #35767b88
 @patch
 def card(self:Verifier) -> str:
     "The card of the model in Markdown, as Hugging Face has them"
@@ -707,3 +707,37 @@ def _of_strangers(o):
             'Of faces they are personal data; the verifier works without the file.', '']
 
 def _cell(o): return escape(str(o), False).replace('|', '\\|').replace('\n', ' ')
+
+# %% ../nbs/06_verifier.ipynb #af08c25b
+_files = 'config.json','model.safetensors','strangers.safetensors','README.md'
+
+@patch(cls_method=True)
+def from_pretrained(cls:Verifier,
+    name, # Folder, or name of a repository on the Hugging Face Hub, as `user/model`
+    revision=None, # Commit, tag or branch
+    device='cpu', # Where the encoder runs
+) -> Verifier:
+    "The verifier in a folder or on the Hub"
+    if not Path(name).is_dir():
+        from huggingface_hub import snapshot_download
+        name = snapshot_download(str(name), revision=revision, allow_patterns=list(_files))
+    return cls.load(name, device)
+
+@patch
+def save_pretrained(self:Verifier, folder) -> Path:
+    "The same as `save`, under Hugging Face's name, which replaces what is there"
+    return self.save(folder, replace=True)
+
+@patch
+def push_to_hub(self:Verifier,
+    name, # Of the repository, as `user/model`
+    strangers=False, # Upload the embeddings of strangers as well?
+    private=True, # Make a private repository?
+):
+    "Upload the verifier to the Hugging Face Hub"
+    import tempfile
+    from huggingface_hub import HfApi
+    with tempfile.TemporaryDirectory() as folder:
+        self.save(folder)
+        HfApi().create_repo(name, private=private, exist_ok=True)
+        return HfApi().upload_folder(repo_id=name, folder_path=folder, allow_patterns=[o for o in _files if strangers or o!='strangers.safetensors'])
