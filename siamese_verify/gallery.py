@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/gallery.html.md"""
 # %% auto #0
 __all__ = ['gallery_format', 'Gallery', 'check_name', 'named_images', 'Searches', 'spread_evenly', 'Found']
 
-# %% ../nbs/06a_gallery.ipynb #eeb90fe4
+# %% ../nbs/06a_gallery.ipynb #c6b6ed8e
 import hashlib, json, math, os, warnings
 from dataclasses import dataclass, field
 from html import escape
@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from PIL import Image
 from .verifier import *
 
-# %% ../nbs/06a_gallery.ipynb #5cab8d45
+# %% ../nbs/06a_gallery.ipynb #b8c234e2
 class Gallery:
     "Embeddings of images under names"
     def __init__(self,
@@ -44,9 +44,9 @@ def check_name(
     if o.strip() and len(o)<=200 and o.isprintable(): return o
     raise ValueError(f'a name is 1 to 200 characters that can be printed, not {o[:50]!r}')
 
-# %% ../nbs/06a_gallery.ipynb #71b37827
+# %% ../nbs/06a_gallery.ipynb #0b21acec
 def named_images(
-    source, # A folder with a folder of images for each name; a data frame with columns `file` and `name`; a dictionary of names
+    source, # Folder with a folder of images for each name, data frame with columns `file` and `name`, or dictionary of names
 ) -> tuple: # N names and N images
     "Images and whom or what they show"
     if isinstance(source, (str,Path)): return _in_folders(Path(source))
@@ -54,7 +54,8 @@ def named_images(
         rows = [(k, o) for k,v in source.items() for o in (v if isinstance(v, (list,tuple)) else [v])]
     elif hasattr(source, 'columns'):
         for o in 'file','name':
-            if o not in source: raise ValueError(f'there is no column {o!r}, only {", ".join(map(str, source.columns))}')
+            if o not in source:
+                raise ValueError(f'there is no column {o!r}, only {", ".join(map(str, source.columns))}')
         rows = list(zip(source['name'], source['file']))
     else: raise TypeError(f'images come as a folder, a data frame or a dictionary, not as {type(source).__name__}')
     if not rows: raise ValueError('there are no images')
@@ -63,16 +64,19 @@ def named_images(
 def _in_folders(path):
     if not path.is_dir(): raise FileNotFoundError(f'there is no folder {path}')
     known = Image.registered_extensions()
-    files = sorted(f for f in path.rglob('*') if f.is_file() and not any(o.startswith('.') for o in f.relative_to(path).parts))
+    hidden = lambda f: any(o.startswith('.') for o in f.relative_to(path).parts)
+    files = sorted(f for f in path.rglob('*') if f.is_file() and not hidden(f))
     others = [f.name for f in files if f.suffix.lower() not in known]
-    if others: warnings.warn(f'by their names no images, and left out: {", ".join(others[:5])}{" …" if len(others)>5 else ""}')
+    if others:
+        warnings.warn(f'by their names no images, and left out: {", ".join(others[:5])}{" …" if len(others)>5 else ""}')
     files = [f for f in files if f.suffix.lower() in known]
     names = [f.parent.relative_to(path).as_posix() for f in files]
-    if '.' in names: raise ValueError(f'{files[names.index(".")]} is in no folder: the folder of an image is its name')
+    if '.' in names:
+        raise ValueError(f'{files[names.index(".")]} is in no folder: the folder of an image is its name')
     if not files: raise ValueError(f'there are no images in folders in {path}')
     return names,files
 
-# %% ../nbs/06a_gallery.ipynb #19bc259e
+# %% ../nbs/06a_gallery.ipynb #ae240e8a
 @patch
 def add(self:Gallery,
     source, # As in `named_images`
@@ -92,7 +96,8 @@ def _new_rows(names, e, n):
         d = distance_table(e[k:k+1], e[:k], 'normalized_squared_euclidean_distance')[0] if k else np.zeros(0)
         twins = np.flatnonzero(d<1e-9)    # the same image: embeddings differ in their last digits from batch to batch
         others = [names[o] for o in twins if names[o]!=names[k]]
-        if others: raise ValueError(f'one image is enrolled as {others[0]!r} and as {names[k]!r}: take one of them out')
+        if others:
+            raise ValueError(f'one image is enrolled as {others[0]!r} and as {names[k]!r}: take one of them out')
         if not len(twins): yield k
 
 @patch
@@ -113,7 +118,7 @@ def enroll(self:Verifier,
     "A gallery of images under names; several of a name are better than one"
     return Gallery(self).add(source)
 
-# %% ../nbs/06a_gallery.ipynb #dbd1376f
+# %% ../nbs/06a_gallery.ipynb #3efc48c7
 @dataclass
 class Searches:
     "What some searches for strangers found"
@@ -148,7 +153,7 @@ def _two_least(d):
     d[rows,by] = np.inf
     return nearest,d.min(1),by
 
-# %% ../nbs/06a_gallery.ipynb #20b7787b
+# %% ../nbs/06a_gallery.ipynb #0ec10f6e
 @patch
 def per_name(self:Gallery,
     e, # Q embeddings
@@ -170,7 +175,8 @@ def measure(self:Gallery,
     if self.strangers is not None: return self.strangers
     vocab,y = _names_of(self.names)
     kept = self.verifier.strangers
-    if len(vocab)<2 and not kept: raise ValueError(f'{len(vocab)} names: nobody in the gallery is a stranger to another, so give a threshold')
+    if len(vocab)<2 and not kept:
+        raise ValueError(f'{len(vocab)} names: nobody in the gallery is a stranger to another, so give a threshold')
     parts = list(self._kept_strangers(*kept, len(vocab)) if kept else [])
     idx = spread_evenly(y, most, seed) if len(vocab)>1 else y[:0]
     for i in (idx[k:k+128] for k in range(0, len(idx), 128)):
@@ -187,7 +193,7 @@ def _kept_strangers(self:Gallery, e, y, n):
         _,d = self.per_name(e[k:k+128])
         yield (n+y[k:k+128], *_two_least(d), np.full(len(d), np.inf))
 
-# %% ../nbs/06a_gallery.ipynb #cdee2bd7
+# %% ../nbs/06a_gallery.ipynb #3fa22849
 @patch
 def fit(self:Gallery,
     fpir=.01, # Share of strangers who may be taken for somebody, 0 to 1
@@ -205,9 +211,10 @@ def warning(self:Gallery,
     "What this gallery is too small to show"
     n = len(np.unique(self.measure().who))
     if n*fpir>=3: return ''
-    return f'Warning: {n} names are few to speak of a FPIR of {fpir:g}: it takes {math.ceil(3/fpir) if fpir else "more than any"}.'
+    enough = math.ceil(3/fpir) if fpir else 'more than any'
+    return f'Warning: {n} names are few to speak of a FPIR of {fpir:g}: it takes {enough}.'
 
-# %% ../nbs/06a_gallery.ipynb #765fe516
+# %% ../nbs/06a_gallery.ipynb #483a591b
 @patch
 def rates(self:Gallery,
     threshold=None, # Of a search; that of `fit` if not given
@@ -223,7 +230,8 @@ def rates(self:Gallery,
     own = self.measure() if mated is None else self._search_for(mated, known=True)
     wrong = ~((own.own<t) & (own.own<own.nearest))
     among = np.isfinite(own.own)
-    res = dict(FPIR=_share(s.who, s.nearest<t, strangers is None and (s.by, s.second<t)), FNIR=_share(own.who[among], wrong[among]))
+    without = (s.by, s.second<t) if strangers is None else None
+    res = dict(FPIR=_share(s.who, s.nearest<t, without), FNIR=_share(own.who[among], wrong[among]))
     return {k:Estimates(*o).rates(confidence)[0] for k,o in res.items()}
 
 @patch
@@ -256,7 +264,7 @@ def _share(who, wrong, without=None):
     classes = n.sum()**2/np.square(n).sum() if len(n) else 0.
     return np.array([value]),left[:,None],n.sum(),classes,classes,np.array([(w>0).sum()])
 
-# %% ../nbs/06a_gallery.ipynb #82b513b2
+# %% ../nbs/06a_gallery.ipynb #0d00518e
 @dataclass
 class Found:
     "Whom or what an image shows, as far as a gallery knows"
@@ -279,12 +287,13 @@ def to_dict(self:Found) -> dict:
 def __repr__(self:Found):
     at = f', at a FPIR of {self.fpir:g}' if self.fpir is not None else ''
     rows = [f'  {d:.4g}  {n}' for n,d in self.matches]
-    return '\n'.join([f'{self.name or "Nobody"} (below {self.threshold:.4g}{at})', *rows, *filter(None, [self.warning])])
+    first = f'{self.name or "Nobody"} (below {self.threshold:.4g}{at})'
+    return '\n'.join([first, *rows, *filter(None, [self.warning])])
 
 @patch
 def _repr_html_(self:Found): return f'{figure_html(self.picture)}<pre>{escape(repr(self))}</pre>'
 
-# %% ../nbs/06a_gallery.ipynb #d1a3a468
+# %% ../nbs/06a_gallery.ipynb #3fc00a10
 @patch
 def identify(self:Gallery,
     image, # As in `read_image`
@@ -311,7 +320,7 @@ def identify_all(self:Gallery, images, k=5, fpir=.01, threshold=None) -> list:
             res.append(Found(matches, float(t), fpir if threshold is None else None, warning, im))
     return res
 
-# %% ../nbs/06a_gallery.ipynb #52f45f0e
+# %% ../nbs/06a_gallery.ipynb #2bbe4aa3
 gallery_format = 1
 
 @patch
@@ -324,13 +333,14 @@ def save(self:Gallery,
     e = np.ascontiguousarray(self.e)
     tensors = dict(embeddings=e, name=y.astype(np.int32))
     if self.strangers is not None: tensors |= {f'strangers.{k}':o for k,o in vars(self.strangers).items()}
-    about = dict(format=gallery_format, embedder=self.verifier.embedder, names=vocab, sha256=hashlib.sha256(e.tobytes()).hexdigest())
+    digest = hashlib.sha256(e.tobytes()).hexdigest()
+    about = dict(format=gallery_format, embedder=self.verifier.embedder, names=vocab, sha256=digest)
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_beside(file, save(tensors, {'gallery':json.dumps(about, ensure_ascii=False)}))
     return file
 
-# %% ../nbs/06a_gallery.ipynb #458aa96b
+# %% ../nbs/06a_gallery.ipynb #d023ddea
 @patch(cls_method=True)
 def load(cls:Gallery,
     file, # What `save` wrote
@@ -339,9 +349,11 @@ def load(cls:Gallery,
     "The gallery in a file"
     if not Path(file).is_file(): raise FileNotFoundError(f'there is no gallery {file}: make one with enroll')
     try: about,tensors = _read(file)
-    except Exception as e: raise ValueError(f'{file} cannot be read as a gallery ({str(e).splitlines()[0][:200]})') from e
+    except Exception as e:
+        raise ValueError(f'{file} cannot be read as a gallery ({str(e).splitlines()[0][:200]})') from e
     if about.get('format')!=gallery_format:
-        raise ValueError(f'{file}: format {about.get("format")!r} of a gallery, and this version reads {gallery_format}')
+        raise ValueError(f'{file}: format {about.get("format")!r} of a gallery, '
+                         f'and this version reads {gallery_format}')
     try: return _checked(cls, about, tensors, verifier)
     except (ValueError, TypeError) as e: raise ValueError(f'{file}: {e}') from e
 
@@ -358,9 +370,12 @@ def _checked(cls, about, tensors, verifier):
     check_keys('tensors', tensors, ('embeddings','name'), fields)
     e,y = tensors['embeddings'],tensors['name']
     if about['embedder']!=verifier.embedder:
-        raise ValueError('these embeddings are of other weights or another preprocessing than the verifier has: enroll again')
-    if e.dtype!=np.float32 or e.ndim!=2 or not np.isfinite(e).all(): raise ValueError('embeddings are N × D finite numbers')
-    if hashlib.sha256(np.ascontiguousarray(e).tobytes()).hexdigest()!=about['sha256']: raise ValueError('the embeddings were changed')
+        raise ValueError('these embeddings are of other weights or another preprocessing than the verifier has: '
+                         'enroll again')
+    if e.dtype!=np.float32 or e.ndim!=2 or not np.isfinite(e).all():
+        raise ValueError('embeddings are N × D finite numbers')
+    if hashlib.sha256(np.ascontiguousarray(e).tobytes()).hexdigest()!=about['sha256']:
+        raise ValueError('the embeddings were changed')
     if y.shape!=(len(e),) or y.dtype!=np.int32 or len(y) and not 0<=y.min()<=y.max()<len(about['names']):
         raise ValueError('each embedding has the number of a name')
     res = cls(verifier, [about['names'][k] for k in y], e)
