@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/commands.html.md"""
 # %% auto #0
 __all__ = ['exit_codes', 'verify', 'is_pickle', 'pickle_of', 'ask_pickle', 'enroll', 'identify', 'info']
 
-# %% ../nbs/06c_commands.ipynb #f2b1e850
+# %% ../nbs/06c_commands.ipynb #034556ce
 import json as _json
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +15,10 @@ from typing import Annotated
 from .verifier import *
 from .gallery import *
 
-# %% ../nbs/06c_commands.ipynb #0acb0c6f
+# %% ../nbs/06c_commands.ipynb #56073a5e
 exit_codes = {'Same':0, 'Not Same':1, 'Unsure':3}    # 2 is an error
 
-# %% ../nbs/06c_commands.ipynb #7a27647e
+# %% ../nbs/06c_commands.ipynb #60a4732c
 def verify(
     model:Path, # Folder of a verifier, as `train` and `demo` write it
     left:Path, # File of one image; or a CSV file with columns `left` and `right`, whose names are relative to it
@@ -46,7 +46,7 @@ def _verify_table(v, file, prior, json):
     print(df.to_json(orient='records', force_ascii=False) if json else df.to_csv(index=False), end='\n' if json else '')
     return 0
 
-# %% ../nbs/06c_commands.ipynb #a1fb4dee
+# %% ../nbs/06c_commands.ipynb #2091a6a8
 def is_pickle(
     model, # Folder or file
 ) -> bool:
@@ -71,15 +71,18 @@ def ask_pickle(file, left, right, prior):
     if right is None: raise ValueError('a table of pairs takes a verifier: learn.verifier().save(folder)')
     learn = load_learner(file)
     with learn.no_bar(): answer,_,p = learn.predict((left, right), prior=prior)
-    if not p.ndim: raise ValueError(f'nobody has fitted a threshold for {file}: call learn.fit_threshold() before exporting')
-    print(f'{answer} ({percent(p[1].item())} same, if {percent(prior)} of the pairs are)')
+    if not p.ndim:
+        raise ValueError(f'nobody has fitted a threshold for {file}: call learn.fit_threshold() before exporting')
+    print(f'{answer} ({percent(p[1].item())} same, if {100*prior:g} % of the pairs are)')
     return exit_codes[str(answer)]
 
-# %% ../nbs/06c_commands.ipynb #2d0ca7a6
+# %% ../nbs/06c_commands.ipynb #e74cc905
+_of_source = 'Folder with a folder of images for each name, or a CSV file with columns file and name'
+
 def enroll(
     model:Path, # Folder of a verifier
     gallery:Path, # File of the gallery, `people.safetensors` say; made if it is not there
-    source:Annotated[Path, 'Folder with a folder of images for each name, or a CSV file with columns file and name', dict(opt=False, nargs='?')]=None,
+    source:Annotated[Path, _of_source, dict(opt=False, nargs='?')]=None,
     remove:str=None, # Name to forget
 ) -> int:
     "Add images under names to a gallery, or remove a name"
@@ -122,6 +125,6 @@ def info(
 ) -> int:
     "Tell what is known of a verifier: threshold, rates, what was not measured, how it was made"
     config = read_config(model)
-    made = [f'{k}: {o if isinstance(o, str) else _json.dumps(o, ensure_ascii=False)}' for k,o in config['made'].items() if o is not None]
-    print(_json.dumps(config, indent=1, ensure_ascii=False) if json else '\n'.join([Verifier(None, config).about(), *made]))
+    v = Verifier(None, config)
+    print(_json.dumps(config, indent=1, ensure_ascii=False) if json else '\n'.join([v.about(), *v.made()]))
     return 0

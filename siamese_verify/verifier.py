@@ -9,7 +9,7 @@ __all__ = ['named_metrics', 'format_number', 'answer_vocab', 'read_image', 'is_a
            'check_keys', 'distance_table', 'Verifier', 'check_config', 'Answer', 'percent', 'figure_html',
            'probe_image', 'write_beside', 'read_config']
 
-# %% ../nbs/06_verifier.ipynb #6528aa4a
+# %% ../nbs/06_verifier.ipynb #cf30eff8
 import base64, hashlib, io, json, math, os, re, shutil
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -19,7 +19,7 @@ import numpy as np
 from fastcore.basics import patch
 from PIL import Image, ImageOps
 
-# %% ../nbs/06_verifier.ipynb #4266646a
+# %% ../nbs/06_verifier.ipynb #3a060f0e
 def read_image(
     o, # Path, bytes of a file, Pillow image, or array H × W × 3 or H × W of bytes
 ) -> Image.Image: # RGB, upright
@@ -32,7 +32,8 @@ def read_image(
 
 def _check_array(a):
     if a.dtype==np.uint8 and a.size and (a.ndim==2 or a.ndim==3 and a.shape[2]==3): return np.ascontiguousarray(a)
-    raise ValueError(f'an array of an image is H × W × 3 or H × W of uint8, not {" × ".join(map(str, a.shape))} of {a.dtype}')
+    raise ValueError('an array of an image is H × W × 3 or H × W of uint8, '
+                     f'not {" × ".join(map(str, a.shape))} of {a.dtype}')
 
 def is_address(
     o, # Path or string
@@ -52,7 +53,7 @@ def _read_stream(file, name):
     except Exception as e:    # Pillow has another error for each kind of damage
         raise ValueError(f'{name} cannot be read as an image ({e}): repair it or take it out') from e
 
-# %% ../nbs/06_verifier.ipynb #eaa7dc91
+# %% ../nbs/06_verifier.ipynb #3429403f
 def _to_rgb(im):
     "RGB, upright, transparent parts white, 16 bits with their upper half"
     im = ImageOps.exif_transpose(im)
@@ -69,7 +70,7 @@ def _upper_half(a):
     if a.min()>=0 and a.max()<=65535: return (a.astype(np.uint16) >> 8).astype(np.uint8)
     raise ValueError(f'grey values go from 0 to 65535, not from {a.min()} to {a.max()}')
 
-# %% ../nbs/06_verifier.ipynb #9c465b93
+# %% ../nbs/06_verifier.ipynb #67cc49de
 @dataclass
 class Preprocessing:
     "From an image to what the encoder takes, as in validation"
@@ -88,7 +89,8 @@ class Preprocessing:
         for o in 'height','width': _check(o, getattr(self, o), 1, 2**15, int)
         if (self.mean is None)!=(self.std is None): raise ValueError('mean and std go together')
         for o in [*(self.mean or []), *(self.std or [])]: _check('statistics', o, -1e6, 1e6)
-        if self.mean is not None and not len(self.mean)==len(self.std)==3: raise ValueError('mean and std have three numbers each')
+        if self.mean is not None and not len(self.mean)==len(self.std)==3:
+            raise ValueError('mean and std have three numbers each')
         if 0 in (self.std or []): raise ValueError('std is above 0')
 
 _filters = dict(nearest=Image.Resampling.NEAREST, box=Image.Resampling.BOX, bilinear=Image.Resampling.BILINEAR,
@@ -102,7 +104,7 @@ def _check(name, o, low=-math.inf, high=math.inf, kind=(int,float)):
     if isinstance(o, kind) and not isinstance(o, bool) and math.isfinite(o) and low<=o<=high: return o
     raise ValueError(f'{name} is a {"whole " if kind is int else ""}number from {low:g} to {high:g}, not {o!r}')
 
-# %% ../nbs/06_verifier.ipynb #0612a9b8
+# %% ../nbs/06_verifier.ipynb #b99b275a
 @patch
 def fit(self:Preprocessing,
     im, # RGB image
@@ -110,7 +112,8 @@ def fit(self:Preprocessing,
     "An image at the size that the encoder was trained on"
     size,(w,h) = (self.width,self.height),im.size
     if self.method=='none' and im.size!=size:
-        raise ValueError(f'an image of {h} × {w} pixels: this verifier resizes nothing, and was trained on {self.height} × {self.width}')
+        raise ValueError(f'an image of {h} × {w} pixels: this verifier resizes nothing, '
+                         f'and was trained on {self.height} × {self.width}')
     if self.method in ('crop','pad'):
         m = (max if self.method=='pad' else min)(w/size[0], h/size[1])
         im = _window(im, int(m*size[0]) or 1, int(m*size[1]) or 1, _pads[self.pad_mode])
@@ -133,7 +136,7 @@ def normalize(self:Preprocessing,
     mean,std = (np.array(o, np.float32)[:,None,None] for o in (self.mean, self.std))
     return (x-mean)/std
 
-# %% ../nbs/06_verifier.ipynb #50e1ebd5
+# %% ../nbs/06_verifier.ipynb #2a1d67ec
 def build_encoder(
     layers, # A dictionary for each layer, with its `kind` and what that takes
 ): # Module, N × 3 × H × W to N × D, with random weights
@@ -165,7 +168,7 @@ def check_keys(
     missing = [k for k in wanted if k not in o]
     if missing: raise ValueError(f'{name}: {", ".join(missing)} is missing')
 
-# %% ../nbs/06_verifier.ipynb #ce9ff712
+# %% ../nbs/06_verifier.ipynb #43616df1
 def _small(n_out, n_layers):
     from torch import nn
     _check('n_out', n_out, 1, 2**14, int)
@@ -177,8 +180,8 @@ def _small(n_out, n_layers):
 def _pooled(body, pool):
     from torch import nn
     _check_choice('pool', pool, ('avg','concat','none'))
-    pools = dict(avg=lambda: [nn.AdaptiveAvgPool2d(1), nn.Flatten()], concat=lambda: [_concat_pool(), nn.Flatten()], none=list)
-    return nn.Sequential(body, *pools[pool]())
+    if pool=='none': return nn.Sequential(body)
+    return nn.Sequential(body, nn.AdaptiveAvgPool2d(1) if pool=='avg' else _concat_pool(), nn.Flatten())
 
 def _concat_pool():
     import torch
@@ -186,7 +189,7 @@ def _concat_pool():
         def forward(self, x): return torch.cat([x.amax((2,3), True), x.mean((2,3), True)], 1)
     return MaxAvgPool()
 
-# %% ../nbs/06_verifier.ipynb #3b3adf8a
+# %% ../nbs/06_verifier.ipynb #bbac8a5b
 def _cut(model, children):
     "The first layers of a model"
     from torch import nn
@@ -195,7 +198,8 @@ def _cut(model, children):
 
 def _torchvision(name, children, pool):
     from torchvision import models
-    if not isinstance(name, str) or name not in models.list_models(): raise ValueError(f'torchvision has no model {name!r}')
+    if not isinstance(name, str) or name not in models.list_models():
+        raise ValueError(f'torchvision has no model {name!r}')
     options = dict(init_weights=False) if name in ('googlenet','inception_v3') else {}
     return _pooled(_cut(models.get_model(name, weights=None, **options), children), pool)
 
@@ -207,10 +211,11 @@ def _xresnet(name, children, pool):
 
 def _lite0(children, pool): return _pooled(_cut(_timm_model('tf_efficientnet_lite0'), children), pool)
 
-# %% ../nbs/06_verifier.ipynb #2c12def6
+# %% ../nbs/06_verifier.ipynb #2b04aba9
 def _timm_model(name, **kwargs):
     try: import timm
-    except ImportError as e: raise ImportError(f'the encoder {name!r} needs timm: pip install siamese_verify[timm]') from e
+    except ImportError as e:
+        raise ImportError(f'the encoder {name!r} needs timm: pip install siamese_verify[timm]') from e
     if not isinstance(name, str) or not re.fullmatch(r'[\w.]+', name) or not timm.is_model(name):
         raise ValueError(f'timm has no model {name!r}')
     return timm.create_model(name, pretrained=False, **kwargs)
@@ -229,7 +234,7 @@ def _timm(name, needs_pool, pool, options):
         def forward(self, x): return self.model.forward_features(x) if needs_pool else self.model(x)
     return _pooled(TimmBody(), pool)
 
-# %% ../nbs/06_verifier.ipynb #a758b5d6
+# %% ../nbs/06_verifier.ipynb #9a830bab
 def _linear(n_in, n_out, bias):
     from torch import nn
     for o in n_in,n_out: _check('features', o, 1, 2**16, int)
@@ -251,7 +256,7 @@ _encoders = dict(small=(_small, ('n_out','n_layers')), torchvision=(_torchvision
                  efficientnet_lite0=(_lite0, ('children','pool')))
 _layers = dict(linear=(_linear, ('n_in','n_out','bias')), affine=(_affine, ('n_in','n_out')))
 
-# %% ../nbs/06_verifier.ipynb #12e66ddc
+# %% ../nbs/06_verifier.ipynb #ff6b3955
 def _unit(x): return x/np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
 def _squared(x, y): return np.square(x-y).sum(-1)
 
@@ -273,7 +278,7 @@ def distance_table(
     if metric=='euclidean_distance': return np.sqrt(d)
     return d/2 if metric=='cosine_distance' else d
 
-# %% ../nbs/06_verifier.ipynb #76a3db19
+# %% ../nbs/06_verifier.ipynb #68f8ffa8
 class Verifier:
     "Do two images show the same thing? What a trained model needs to answer, and what is known of it"
     def __init__(self,
@@ -295,10 +300,12 @@ class Verifier:
 
     def __repr__(self): return self.about()
 
-# %% ../nbs/06_verifier.ipynb #8784241c
+# %% ../nbs/06_verifier.ipynb #e7c6b88f
 format_number = 1
-_keys = ('format library encoder preprocessing metric threshold fitted calibration unsure rates not_measured made').split()
-_added = 'weights','probe','strangers'    # by `save`
+_keys = ['format','library','encoder','preprocessing','metric','threshold','fitted','calibration','unsure','rates',
+         'not_measured','made']
+_added = ['weights','probe','strangers']    # by `save`
+_rates = 'classes','images','same','not_same','confidence','prior','threshold','rates','warning'
 
 def check_config(
     config, # What should be the configuration of a `Verifier`
@@ -309,7 +316,8 @@ def check_config(
         raise ValueError(f'format {config.get("format")!r} of a verifier, and this version reads {format_number}: '
                          'update siamese_verify, or save the verifier again')
     check_keys('config.json', config, _keys, _added)
-    check_keys('preprocessing', config['preprocessing'], ('method','height','width','interpolation','pad_mode','mean','std'))
+    check_keys('preprocessing', config['preprocessing'], [*Preprocessing.__dataclass_fields__])
+    Preprocessing(**config['preprocessing'])
     _check_choice('metric', config['metric'], named_metrics)
     _check('threshold', config['threshold'])
     _check_calibration(config['calibration'])
@@ -346,12 +354,12 @@ def _check_unsure(u):
 def _check_rates(rates):
     if not isinstance(rates, dict): raise ValueError('rates is a table')
     for split,o in rates.items():
-        check_keys(f'rates of {split}', o, ('classes','images','same','not_same','confidence','prior','threshold','rates','warning'))
+        check_keys(f'rates of {split}', o, _rates)
         for k,r in o['rates'].items():
             check_keys(f'rate {k}', r, ('value','low','high'))
             for x in r.values(): x is None or _check(f'rate {k}', x)
 
-# %% ../nbs/06_verifier.ipynb #d074af6c
+# %% ../nbs/06_verifier.ipynb #f81ada58
 @patch
 def preprocess(self:Verifier,
     image, # As in `read_image`
@@ -399,7 +407,7 @@ def distances(self:Verifier,
     "The distances of pairs of embeddings"
     return named_metrics[self.metric](np.asarray(e1, float), np.asarray(e2, float))
 
-# %% ../nbs/06_verifier.ipynb #4e3dd3c9
+# %% ../nbs/06_verifier.ipynb #415e4552
 answer_vocab = ['Not Same','Same','Unsure']
 
 @patch
@@ -426,7 +434,7 @@ def p_same(self:Verifier,
     odds = np.exp(np.clip(c['offset'] - c['near']*np.log(d) - c['far']*far, -700, 700))
     return prior*odds/(prior*odds + 1-prior)
 
-# %% ../nbs/06_verifier.ipynb #760259df
+# %% ../nbs/06_verifier.ipynb #dbf88741
 @dataclass
 class Answer:
     "What a verifier says of two images"
@@ -445,11 +453,11 @@ class Answer:
 @patch
 def to_dict(self:Answer) -> dict:
     "For JSON"
-    return dict(answer=self.answer, distance=self.distance, threshold=self.threshold, p_same=self.p_same, prior=self.prior)
+    return {k:getattr(self, k) for k in ('answer','distance','threshold','p_same','prior')}
 
 @patch
 def __repr__(self:Answer):
-    p = '' if self.p_same is None else f'; {percent(self.p_same)} same, if {percent(self.prior)} of the pairs are'
+    p = '' if self.p_same is None else f'; {percent(self.p_same)} same, if {100*self.prior:g} % of the pairs are'
     sign = '<' if self.distance<self.threshold else '≥'
     return f'{self.answer} (distance {self.distance:.4g} {sign} {self.threshold:.4g}{p})'
 
@@ -476,7 +484,7 @@ def figure_html(
     return (f'<figure style="margin:0"><img src="data:image/png;base64,{src}" alt="{name}" style="min-width:96px">'
             f'<figcaption>{name}</figcaption></figure>')
 
-# %% ../nbs/06_verifier.ipynb #6abca80c
+# %% ../nbs/06_verifier.ipynb #e45f75bd
 @patch
 def verify(self:Verifier,
     a, # An image: a path, bytes of a file, a Pillow image, or an array H × W × 3 of bytes
@@ -493,7 +501,7 @@ def verify(self:Verifier,
     answer = answer_vocab[self.decide(d)[0]]
     return Answer(answer, float(d[0]), self.threshold, None if p is None else float(p[0]), prior, names, tuple(x))
 
-# %% ../nbs/06_verifier.ipynb #5c4d4e73
+# %% ../nbs/06_verifier.ipynb #a22b03a4
 @patch
 def verify_pairs(self:Verifier,
     df, # Data frame with columns `left` and `right`, each image as in `read_image`
@@ -518,7 +526,7 @@ def verify_pairs(self:Verifier,
     res = df.assign(distance=d) if p is None else df.assign(distance=d, p_same=p)
     return res.assign(answer=np.array(answer_vocab)[self.decide(d)])
 
-# %% ../nbs/06_verifier.ipynb #8345f77c
+# %% ../nbs/06_verifier.ipynb #8573094b
 def probe_image(
     height, # In pixels
     width, # In pixels
@@ -538,7 +546,7 @@ def probe(self:Verifier) -> np.ndarray: # D
     k = 1 if p.method=='none' else 2
     return self.embed([probe_image(k*p.height+k-1, k*p.width+3*(k-1))])[0]
 
-# %% ../nbs/06_verifier.ipynb #033aacb4
+# %% ../nbs/06_verifier.ipynb #cd6ab934
 @patch
 def note_weights(self:Verifier) -> bytes: # What `model.safetensors` holds
     "The weights as a file has them, and their digest in the configuration"
@@ -557,7 +565,7 @@ def embedder(self:Verifier) -> str:
     what = [self.config['weights']['sha256'], *(self.config[k] for k in ('encoder','preprocessing','metric'))]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
-# %% ../nbs/06_verifier.ipynb #e0e905fd
+# %% ../nbs/06_verifier.ipynb #62f4e20b
 @patch
 def _note_strangers(self:Verifier):
     "What `strangers.safetensors` holds: half precision is enough to be told from"
@@ -573,13 +581,15 @@ def _load_strangers(file, about):
     "Embeddings of strangers, and their classes; nothing if they were deleted"
     if about is None or not file.is_file(): return
     from safetensors.numpy import load
-    if file.stat().st_size>2**28: raise ValueError(f'{file} has {file.stat().st_size:,} bytes, and no verifier keeps as many')
+    if file.stat().st_size>2**28:
+        raise ValueError(f'{file} has {file.stat().st_size:,} bytes, and no verifier keeps as many')
     data = file.read_bytes()
-    if hashlib.sha256(data).hexdigest()!=about['sha256']: raise ValueError(f'{file} was changed: delete it, or copy the folder again')
+    if hashlib.sha256(data).hexdigest()!=about['sha256']:
+        raise ValueError(f'{file} was changed: delete it, or copy the folder again')
     o = load(data)
     return o['embeddings'].astype(np.float32),o['classes']
 
-# %% ../nbs/06_verifier.ipynb #353b1125
+# %% ../nbs/06_verifier.ipynb #915ebe2e
 @patch
 def save(self:Verifier,
     folder, # Folder to write to, made if need be
@@ -611,14 +621,16 @@ def write_beside(
         os.replace(tmp, file)
     finally: tmp.unlink(missing_ok=True)
 
-# %% ../nbs/06_verifier.ipynb #79257744
+# %% ../nbs/06_verifier.ipynb #cf583347
 def read_config(
     folder, # Folder of a verifier
 ) -> dict:
     "The configuration in a folder, checked"
     file = Path(folder)/'config.json'
-    if not file.is_file(): raise FileNotFoundError(f'there is no verifier in {folder}: it would hold config.json and model.safetensors')
-    if file.stat().st_size>2**22: raise ValueError(f'{file} has {file.stat().st_size:,} bytes: no verifier has more than 4 million')
+    if not file.is_file():
+        raise FileNotFoundError(f'there is no verifier in {folder}: it would hold config.json and model.safetensors')
+    if file.stat().st_size>2**22:
+        raise ValueError(f'{file} has {file.stat().st_size:,} bytes: no verifier has more than 4 million')
     try: config = json.loads(file.read_bytes(), parse_constant=_no_number)
     except (ValueError, RecursionError) as e: raise ValueError(f'{file} cannot be read ({e})') from e
     try: return check_config(config)
@@ -626,7 +638,7 @@ def read_config(
 
 def _no_number(o): raise ValueError(f'{o} is no number')
 
-# %% ../nbs/06_verifier.ipynb #3c8771c5
+# %% ../nbs/06_verifier.ipynb #8e040477
 @patch(cls_method=True)
 def load(cls:Verifier,
     folder, # Folder that `save` wrote
@@ -648,9 +660,11 @@ def _load_weights(encoder, file, wanted):
     if n!=wanted['bytes']: raise ValueError(f'{file} has {n:,} bytes, not {wanted["bytes"]:,}: it was cut or changed')
     data = file.read_bytes()
     if hashlib.sha256(data).hexdigest()!=wanted['sha256']:
-        raise ValueError(f'{file} is not the file that config.json tells of (its SHA-256 differs): copy the folder again')
+        raise ValueError(f'{file} is not the file that config.json tells of (its SHA-256 differs): '
+                         'copy the folder again')
     try: encoder.load_state_dict(load(data))
-    except Exception as e: raise ValueError(f'{file} does not hold the weights of this encoder ({str(e).splitlines()[0]})') from e
+    except Exception as e:
+        raise ValueError(f'{file} does not hold the weights of this encoder ({str(e).splitlines()[0]})') from e
 
 @patch
 def check_probe(self:Verifier,
@@ -664,13 +678,14 @@ def check_probe(self:Verifier,
     raise ValueError(f'the encoder embeds the probe {off:.2g} of its length away from where it did when it was saved: '
                      'a library resizes or computes in another way here; the versions are in config.json, at made')
 
-# %% ../nbs/06_verifier.ipynb #5e7c6a10
+# %% ../nbs/06_verifier.ipynb #235c60f3
 @patch
 def about(self:Verifier) -> str:
     "What is known of it, in a few lines"
     c,p = self.config,self.preprocessing
     fit = ', '.join(f'{k} {o}' for k,o in (('fitted on', c['fitted']['on']), ('for', c['fitted']['objective'])) if o)
-    lines = [f'Verifier: {" + ".join(o.get("name", o["kind"]) for o in c["encoder"])}, {p.height} × {p.width} pixels ({p.method}), {self.metric}',
+    layers = ' + '.join(o.get('name', o['kind']) for o in c['encoder'])
+    lines = [f'Verifier: {layers}, {p.height} × {p.width} pixels ({p.method}), {self.metric}',
              f'Threshold {self.threshold:.4g}' + (f', {fit}' if fit else '')]
     for split,o in c['rates'].items():
         rates = ', '.join(f'{k} {_rate(r)}' for k,r in o['rates'].items())
@@ -684,26 +699,70 @@ def _rate(r):
 
 def _short(o): return '?' if o is None else f'{o:.3f}'.lstrip('0')
 
-# %% ../nbs/06_verifier.ipynb #6f8b58fa
+# %% ../nbs/06_verifier.ipynb #db4d0758
+@patch
+def made(self:Verifier) -> list:
+    "How it was made: date, versions, seed, command and data, a line each"
+    text = lambda o: o if isinstance(o, str) else json.dumps(o, ensure_ascii=False)
+    return [f'{k}: {text(o)}' for k,o in self.config['made'].items() if o is not None]
+
+# %% ../nbs/06_verifier.ipynb #545a136c
 @patch
 def card(self:Verifier) -> str:
     "The card of the model in Markdown, as Hugging Face has them"
     c,p = self.config,self.preprocessing
     rows = [f'| {_cell(split)} | {_cell(k)} | {_rate(r)} | {o["classes"]} | {o["images"] or "?"} |'
             for split,o in c['rates'].items() for k,r in o['rates'].items()]
-    made = [f'- {k}: {_cell(o if isinstance(o, str) else json.dumps(o, ensure_ascii=False))}' for k,o in c['made'].items() if o is not None]
+    made = [f'- {_cell(o)}' for o in self.made()]
     return '\n'.join([
-        '---', 'library_name: siamese_verify', 'pipeline_tag: image-feature-extraction', 'tags: [image-verification, siamese]', '---',
-        '', '# Do two images show the same thing?', '', '```python', 'from siamese_verify.verifier import Verifier',
+        '---', 'library_name: siamese_verify', 'pipeline_tag: image-feature-extraction',
+        'tags: [image-verification, siamese]', '---', '', '# Do two images show the same thing?', '', '```python', 'from siamese_verify.verifier import Verifier',
         "v = Verifier.load('folder')", "v.verify('a.jpg', 'b.jpg')", '```', '',
         f'*Same* if and only if the {self.metric.replace("_", " ")} is below {self.threshold:.6g}.', '',
         '| split | figure | with its interval | classes | images |', '|---|---|---|--:|--:|', *rows, '',
-        '## Not measured', '', *(f'- {_cell(o)}' for o in c['not_measured']), '', *_of_strangers(c.get('strangers')), '## How it was made', '', *made, ''])
+        '## Not measured', '', *(f'- {_cell(o)}' for o in c['not_measured']), '',
+        *_of_strangers(c.get('strangers')), '## How it was made', '', *made, ''])
 
 def _of_strangers(o):
     if not o: return []
-    return ['## What it keeps of images', '', f'`strangers.safetensors` holds the embeddings of {o["images"]} images of {o["classes"]} classes '
-            'that were not trained on, without names or pictures. A gallery learns from them how near strangers come. '
+    return ['## What it keeps of images', '',
+            f'`strangers.safetensors` holds the embeddings of {o["images"]} images of {o["classes"]} classes that '
+            ' were not trained on, without names or pictures. A gallery learns from them how near strangers come. '
             'Of faces they are personal data; the verifier works without the file.', '']
 
 def _cell(o): return escape(str(o), False).replace('|', '\\|').replace('\n', ' ')
+
+# %% ../nbs/06_verifier.ipynb #d11c9f26
+_files = 'config.json','model.safetensors','strangers.safetensors','README.md'
+
+@patch(cls_method=True)
+def from_pretrained(cls:Verifier,
+    name, # Folder, or name of a repository on the Hugging Face Hub, as `user/model`
+    revision=None, # Commit, tag or branch
+    device='cpu', # Where the encoder runs
+) -> Verifier:
+    "The verifier in a folder or on the Hub"
+    if not Path(name).is_dir():
+        from huggingface_hub import snapshot_download
+        name = snapshot_download(str(name), revision=revision, allow_patterns=list(_files))
+    return cls.load(name, device)
+
+@patch
+def save_pretrained(self:Verifier, folder) -> Path:
+    "The same as `save`, under Hugging Face's name, which replaces what is there"
+    return self.save(folder, replace=True)
+
+@patch
+def push_to_hub(self:Verifier,
+    name, # Of the repository, as `user/model`
+    strangers=False, # Upload the embeddings of strangers as well?
+    private=True, # Make a private repository?
+):
+    "Upload the verifier to the Hugging Face Hub"
+    import tempfile
+    from huggingface_hub import HfApi
+    with tempfile.TemporaryDirectory() as folder:
+        self.save(folder)
+        HfApi().create_repo(name, private=private, exist_ok=True)
+        files = [o for o in _files if strangers or o!='strangers.safetensors']
+        return HfApi().upload_folder(repo_id=name, folder_path=folder, allow_patterns=files)
