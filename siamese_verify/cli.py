@@ -72,9 +72,10 @@ def _arch(name):
 
 def _learner(images, store, arch, bs, flip, seed, chunk=None, **kwargs):
     "A learner of all pairs of batches of images, with the usual augmentation"
-    from siamese_verify.all import aug_transforms, create_siamese_model, set_seed, siamese_learner
+    from siamese_verify.all import aug_transforms, create_siamese_model, my_rank, set_seed, siamese_learner
     set_seed(seed)
     bs = min(bs, len(images.splits['train']))
+    bs -= bs%my_rank()[1]    # which share it
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
     dls = images.dls(bs=bs, per_class=min(4, bs//2), store=store, after_batch=tfms, seed=seed)
     return siamese_learner(dls, create_siamese_model(_arch(arch), **kwargs), chunk=chunk)
@@ -133,10 +134,11 @@ def demo(
     seed:int=42, # Seed of the split, the pairs and the model
 ):
     "Train on letters and digits of many scripts, and see how the model does on letters that it has never seen"
-    from siamese_verify.all import ClassSplitter, Glyphs
     out = Path(out)
     check_out(out, _of_demo(out))
     _check_options('threshold', 32, epochs, None, 64, None, None, seed, True)
+    from siamese_verify.all import ClassSplitter, Glyphs, once, start_ranks
+    start_ranks()
     images = Glyphs(ClassSplitter(seen_pct=.1, threshold_pct=.1, seed=seed), size=32)
     print(images)
     learners,store = {},images.store(32)
@@ -145,7 +147,7 @@ def demo(
         learn = learners[kind] = _learner(images, store, 'small', 64, False, seed, kind=kind, **kwargs)
         _train(learn, epochs, None, True)
         print(_fit(learn))
-    _write(learn, out, _unseen(learners))
+    once(_write, learn, out, _unseen(learners))
     print(_verdicts(learners))
 
 # %% ../nbs/07_cli.ipynb #22badb3a
@@ -189,11 +191,13 @@ def train(
     out,scratch = Path(out),scratch or arch=='small'
     check_out(out)
     _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch)
-    images = _images(path, pattern, valid, skip, seed)
+    from siamese_verify.all import once, shared_store, start_ranks
+    start_ranks()
+    images = once(_images, path, pattern, valid, skip, seed)
     print(images)
     n_folds = _n_folds(images, folds, valid)
-    store = images.store(size)
-    _audit(images, store, leaks)
+    store = shared_store(images, size)
+    once(_audit, images, store, leaks)
     kwargs = dict(chunk=chunk, kind=kind, pretrained=not scratch)
     learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
     before = None if scratch or kind=='head' or not epochs else learn.fit_threshold(use=False, fmr=fmr)
@@ -205,7 +209,7 @@ def train(
         learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
         _train(learn, epochs, lr, scratch)
         return learn
-    _write(learn, out, table.to_df())
+    once(_write, learn, out, table.to_df())
     if n_folds: print(_each_class_once(images, trained, n_folds, fmr))
 
 # %% ../nbs/07_cli.ipynb #94dfc65b
@@ -272,6 +276,7 @@ def main():
     if name in ('-h','--help'): return print(_usage)
     if name=='--version': return print(_version())
     if name not in _commands: _fail('', f'there is no command {name!r}, try siamese_verify --help')
+    if os.environ.get('RANK', '0')!='0': sys.stdout = open(os.devnull, 'w')    # one of several processes prints
     args = vars(anno_parser(_commands[name], prog=f'siamese_verify {name}').parse_args(sys.argv[2:]))
     debug,_ = args.pop('pdb'),args.pop('xtra')
     for o in FutureWarning, DeprecationWarning: warnings.simplefilter('ignore', o)
