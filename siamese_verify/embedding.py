@@ -12,6 +12,7 @@ from fastai.vision.all import *
 from .data import *
 from .pairs import *
 from .loaders import *
+from .ranks import *
 from .model import *
 
 # %% ../nbs/01a_embedding.ipynb #7dce50bb
@@ -20,7 +21,8 @@ def embed(
     dl, # Loader whose batches are images, or begin with them
 ) -> Tensor: # N × D, in the order of the loader, on the device of the encoder
     "The embeddings of the images of a loader"
-    with torch.no_grad(), eval_mode(encoder): batches = [check_encoded(encoder(_images(b))) for b in _moved(dl, encoder)]
+    with torch.no_grad(), eval_mode(encoder), shared(dl) as joined:
+        batches = [joined(check_encoded(encoder(_images(b))), i) for i,b in enumerate(_moved(dl, encoder))]
     if not batches: raise ValueError('the loader holds no images')
     return check_finite(torch.cat(batches))
 

@@ -7,6 +7,381 @@ Docs: https://siamese-verify.github.io/siamese_verify/gallery.html.md"""
 # %% auto #0
 __all__ = ['gallery_format', 'Gallery', 'check_name', 'named_images', 'Searches', 'spread_evenly', 'Found']
 
+# %% ../nbs/06a_gallery.ipynb #c6b6ed8e
+import hashlib, json, math, os, warnings
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from fastcore.basics import patch
+from PIL import Image
+from .verifier import *
+
+# %% ../nbs/06a_gallery.ipynb #b8c234e2
+class Gallery:
+    "Embeddings of images under names"
+    def __init__(self,
+        verifier, # The `Verifier` that embeds
+        names=(), # N names, some of them several times
+        e=None, # Their embeddings, N × D
+    ):
+        self.verifier,self.names = verifier,[check_name(o) for o in names]
+        self.e = np.zeros((0,0), np.float32) if e is None else np.asarray(e, np.float32)
+        if len(self.e)!=len(self.names): raise ValueError(f'{len(self.names)} names, but {len(self.e)} embeddings')
+        self.strangers = None    # what `measure` found
+
+    def __len__(self): return len(self.names)
+    def __repr__(self):
+        n = len(set(self.names))
+        return f'Gallery: {len(self)} image{"s"*(len(self)!=1)} of {n} name{"s"*(n!=1)}'
+
+def check_name(
+    o, # What should be a name
+) -> str: # The same, as a string
+    "A name that can be printed"
+    o = str(o)
+    if o.strip() and len(o)<=200 and o.isprintable(): return o
+    raise ValueError(f'a name is 1 to 200 characters that can be printed, not {o[:50]!r}')
+
+# %% ../nbs/06a_gallery.ipynb #0b21acec
+def named_images(
+    source, # Folder with a folder of images for each name, data frame with columns `file` and `name`, or dictionary of names
+) -> tuple: # N names and N images
+    "Images and whom or what they show"
+    if isinstance(source, (str,Path)): return _in_folders(Path(source))
+    if isinstance(source, dict):
+        rows = [(k, o) for k,v in source.items() for o in (v if isinstance(v, (list,tuple)) else [v])]
+    elif hasattr(source, 'columns'):
+        for o in 'file','name':
+            if o not in source:
+                raise ValueError(f'there is no column {o!r}, only {", ".join(map(str, source.columns))}')
+        rows = list(zip(source['name'], source['file']))
+    else: raise TypeError(f'images come as a folder, a data frame or a dictionary, not as {type(source).__name__}')
+    if not rows: raise ValueError('there are no images')
+    return tuple(map(list, zip(*rows)))
+
+def _in_folders(path):
+    if not path.is_dir(): raise FileNotFoundError(f'there is no folder {path}')
+    known = Image.registered_extensions()
+    hidden = lambda f: any(o.startswith('.') for o in f.relative_to(path).parts)
+    files = sorted(f for f in path.rglob('*') if f.is_file() and not hidden(f))
+    others = [f.name for f in files if f.suffix.lower() not in known]
+    if others:
+        warnings.warn(f'by their names no images, and left out: {", ".join(others[:5])}{" …" if len(others)>5 else ""}')
+    files = [f for f in files if f.suffix.lower() in known]
+    names = [f.parent.relative_to(path).as_posix() for f in files]
+    if '.' in names:
+        raise ValueError(f'{files[names.index(".")]} is in no folder: the folder of an image is its name')
+    if not files: raise ValueError(f'there are no images in folders in {path}')
+    return names,files
+
+# %% ../nbs/06a_gallery.ipynb #ae240e8a
+@patch
+def add(self:Gallery,
+    source, # As in `named_images`
+) -> Gallery: # This gallery
+    "Enroll images: all of them, or none if one cannot be read"
+    names,images = named_images(source)
+    names = [check_name(o) for o in names]
+    e = self.verifier.embed(images)
+    both,names = np.concatenate([self.e, e]) if len(self) else e,[*self.names, *names]
+    new = [*range(len(self)), *_new_rows(names, both, len(self))]
+    self.names,self.e,self.strangers = [names[k] for k in new],both[new],None
+    return self
+
+def _new_rows(names, e, n):
+    "Numbers of the images from `n` on that are not there yet under their name, or an error if one is under another"
+    for k in range(n, len(names)):
+        d = distance_table(e[k:k+1], e[:k], 'normalized_squared_euclidean_distance')[0] if k else np.zeros(0)
+        twins = np.flatnonzero(d<1e-9)    # the same image: embeddings differ in their last digits from batch to batch
+        others = [names[o] for o in twins if names[o]!=names[k]]
+        if others:
+            raise ValueError(f'one image is enrolled as {others[0]!r} and as {names[k]!r}: take one of them out')
+        if not len(twins): yield k
+
+@patch
+def remove(self:Gallery,
+    name, # A name
+) -> Gallery: # This gallery
+    "Forget all images of a name"
+    keep = [o!=name for o in self.names]
+    if all(keep): raise ValueError(f'nobody is called {name!r} in this gallery')
+    self.names = [o for o,k in zip(self.names, keep) if k]
+    self.e,self.strangers = self.e[keep],None
+    return self
+
+@patch
+def enroll(self:Verifier,
+    source, # As in `named_images`: a folder, a data frame or a dictionary
+) -> Gallery:
+    "A gallery of images under names; several of a name are better than one"
+    return Gallery(self).add(source)
+
+# %% ../nbs/06a_gallery.ipynb #3efc48c7
+@dataclass
+class Searches:
+    "What some searches for strangers found"
+    who:np.ndarray # Number of the name of each of Q images
+    nearest:np.ndarray # Distance of the nearest name, Q
+    second:np.ndarray # Distance of the nearest of the others, Q
+    by:np.ndarray # Number of the nearest name, Q
+    own:np.ndarray # Distance of other images of its own name, Q; infinite if there are none
+
+def _names_of(names):
+    vocab,y = np.unique(names, return_inverse=True)
+    return vocab.tolist(),y
+
+def spread_evenly(
+    y, # Numbers of the names of N images
+    most, # How many images at most
+    seed=42, # Seed of the choice
+) -> np.ndarray: # Numbers of images
+    "Some of the images, evenly over the names"
+    order = np.random.default_rng(seed).permutation(len(y))
+    order = order[np.argsort(y[order], kind='stable')]
+    _,start,n = np.unique(y[order], return_index=True, return_counts=True)
+    rank = np.arange(len(y)) - np.repeat(start, n)
+    return np.sort(order[np.argsort(rank, kind='stable')[:most]])
+
+def _two_least(d):
+    "The least of each row, the least of the others, and the column of the former"
+    by = d.argmin(1)
+    rows = np.arange(len(d))
+    nearest = d[rows,by]
+    d = d.copy()
+    d[rows,by] = np.inf
+    return nearest,d.min(1),by
+
+# %% ../nbs/06a_gallery.ipynb #0ec10f6e
+@patch
+def per_name(self:Gallery,
+    e, # Q embeddings
+    idx=None, # Numbers of these images in the gallery, which are not to find themselves
+) -> tuple: # Names, and Q × names distances
+    "How far some embeddings are from the nearest image of each name"
+    vocab,y = _names_of(self.names)
+    order = np.argsort(y, kind='stable')
+    d = distance_table(e, self.e, self.verifier.metric)
+    if idx is not None: d[np.arange(len(d)),idx] = np.inf
+    return vocab,np.minimum.reduceat(d[:,order], np.searchsorted(y[order], np.arange(len(vocab))), 1)
+
+@patch
+def measure(self:Gallery,
+    most=2000, # Images that are searched for at most, evenly over the names
+    seed=42, # Seed of their choice
+) -> Searches:
+    "Ask for each image who it is if its own name were not there"
+    if self.strangers is not None: return self.strangers
+    vocab,y = _names_of(self.names)
+    kept = self.verifier.strangers
+    if len(vocab)<2 and not kept:
+        raise ValueError(f'{len(vocab)} names: nobody in the gallery is a stranger to another, so give a threshold')
+    parts = list(self._kept_strangers(*kept, len(vocab)) if kept else [])
+    idx = spread_evenly(y, most, seed) if len(vocab)>1 else y[:0]
+    for i in (idx[k:k+128] for k in range(0, len(idx), 128)):
+        _,d = self.per_name(self.e[i], i)
+        own = d[np.arange(len(i)),y[i]].copy()
+        d[np.arange(len(i)),y[i]] = np.inf
+        parts.append((y[i], *_two_least(d), own))
+    self.strangers = Searches(*map(np.concatenate, zip(*parts)))
+    return self.strangers
+@patch
+def _kept_strangers(self:Gallery, e, y, n):
+    "Searches for the images that the verifier keeps; their names have numbers of their own, from `n` on"
+    for k in range(0, len(e), 128):
+        _,d = self.per_name(e[k:k+128])
+        yield (n+y[k:k+128], *_two_least(d), np.full(len(d), np.inf))
+
+# %% ../nbs/06a_gallery.ipynb #3fa22849
+@patch
+def fit(self:Gallery,
+    fpir=.01, # Share of strangers who may be taken for somebody, 0 to 1
+) -> float:
+    "The threshold at which at most this share of strangers is taken for somebody"
+    if not 0<=fpir<1: raise ValueError(f'fpir is a number from 0 to below 1, not {fpir!r}')
+    m = np.sort(self.measure().nearest)
+    k = math.floor(fpir*len(m)+1e-9)    # strangers who may err
+    return float(m[0] if not k else (m[k-1]+m[k])/2)
+
+@patch
+def warning(self:Gallery,
+    fpir=.01, # As in `fit`
+) -> str: # Empty if there is nothing to say
+    "What this gallery is too small to show"
+    n = len(np.unique(self.measure().who))
+    if n*fpir>=3: return ''
+    enough = math.ceil(3/fpir) if fpir else 'more than any'
+    return f'Warning: {n} names are few to speak of a FPIR of {fpir:g}: it takes {enough}.'
+
+# %% ../nbs/06a_gallery.ipynb #483a591b
+@patch
+def rates(self:Gallery,
+    threshold=None, # Of a search; that of `fit` if not given
+    fpir=.01, # As in `fit`
+    strangers=None, # Images of others than those in the gallery, as in `named_images`, to measure the FPIR on
+    mated=None, # Other images of those in the gallery, to measure the FNIR on
+    confidence=.95, # How often an interval is to hold the true rate
+) -> dict: # A `Rate` for FPIR and FNIR
+    "How often a stranger is taken for somebody, and how often somebody is not found, with intervals over names"
+    from siamese_verify.intervals import Estimates
+    t = self.fit(fpir) if threshold is None else threshold
+    s = self.measure() if strangers is None else self._search_for(strangers)
+    own = self.measure() if mated is None else self._search_for(mated, known=True)
+    wrong = ~((own.own<t) & (own.own<own.nearest))
+    among = np.isfinite(own.own)
+    without = (s.by, s.second<t) if strangers is None else None
+    res = dict(FPIR=_share(s.who, s.nearest<t, without), FNIR=_share(own.who[among], wrong[among]))
+    return {k:Estimates(*o).rates(confidence)[0] for k,o in res.items()}
+
+@patch
+def _search_for(self:Gallery, source, known=False):
+    "Search for images from outside of the gallery, of names that are in it or are not"
+    names,images = named_images(source)
+    vocab,y = _names_of(list(map(str, names)))
+    inside = set(vocab) & set(self.names)
+    if known and (out := set(vocab)-inside): raise ValueError(f'{sorted(out)[0]!r} is not in the gallery')
+    if not known and inside: raise ValueError(f'{sorted(inside)[0]!r} is in the gallery: no stranger')
+    all_names,d = self.per_name(self.verifier.embed(images))
+    own = np.full(len(y), np.inf)
+    if known:
+        col = np.array([all_names.index(o) for o in vocab])[y]
+        own = d[np.arange(len(d)),col].copy()
+        d[np.arange(len(d)),col] = np.inf
+    return Searches(y, *_two_least(d), own)
+
+def _share(who, wrong, without=None):
+    "A share of searches, and the same without each name, which is in the gallery as well if `without` is given"
+    vocab,y = np.unique(who, return_inverse=True)
+    n,w = np.bincount(y, minlength=len(vocab)),np.bincount(y, wrong, len(vocab))
+    left = w.sum()-w
+    if without:
+        by,then = without
+        k = np.searchsorted(vocab, by).clip(max=len(vocab)-1)
+        moved = (vocab[k]==by)*(wrong*1. - then)    # less wrong if the nearest name is not there
+        left = left - np.bincount(k, moved, len(vocab))
+    with np.errstate(all='ignore'): value,left = w.sum()/n.sum(), left/(n.sum()-n)
+    classes = n.sum()**2/np.square(n).sum() if len(n) else 0.
+    return np.array([value]),left[:,None],n.sum(),classes,classes,np.array([(w>0).sum()])
+
+# %% ../nbs/06a_gallery.ipynb #0d00518e
+@dataclass
+class Found:
+    "Whom or what an image shows, as far as a gallery knows"
+    matches:list # Names and distances, the nearest first, as many as were asked for
+    threshold:float # Of a search: nearer is somebody
+    fpir:float=None # Share of strangers that the threshold lets pass, if it was fitted
+    warning:str='' # What the gallery is too small to show
+    picture:np.ndarray=field(default=None, repr=False) # The image as the encoder got it
+
+    @property
+    def name(self): return self.matches[0][0] if self.matches and self.matches[0][1]<self.threshold else None
+
+@patch
+def to_dict(self:Found) -> dict:
+    "For JSON"
+    return dict(name=self.name, matches=[dict(name=n, distance=d) for n,d in self.matches],
+                threshold=self.threshold, fpir=self.fpir, warning=self.warning or None)
+
+@patch
+def __repr__(self:Found):
+    at = f', at a FPIR of {self.fpir:g}' if self.fpir is not None else ''
+    rows = [f'  {d:.4g}  {n}' for n,d in self.matches]
+    first = f'{self.name or "Nobody"} (below {self.threshold:.4g}{at})'
+    return '\n'.join([first, *rows, *filter(None, [self.warning])])
+
+@patch
+def _repr_html_(self:Found): return f'{figure_html(self.picture)}<pre>{escape(repr(self))}</pre>'
+
+# %% ../nbs/06a_gallery.ipynb #3fc00a10
+@patch
+def identify(self:Gallery,
+    image, # As in `read_image`
+    k=5, # Names to tell, the nearest first
+    fpir=.01, # Share of strangers who may be taken for somebody, 0 to 1
+    threshold=None, # Instead of one that is fitted for `fpir`
+) -> Found:
+    "Who is it, or nobody?"
+    return self.identify_all([image], k, fpir, threshold)[0]
+
+@patch
+def identify_all(self:Gallery, images, k=5, fpir=.01, threshold=None) -> list:
+    "`identify` for several images, which are embedded together"
+    if not len(self): raise ValueError('the gallery is empty: add images first')
+    if not isinstance(k, int) or k<1: raise ValueError(f'k is a whole number from 1 on, not {k!r}')
+    t = self.fit(fpir) if threshold is None else threshold
+    warning = self.warning(fpir) if threshold is None else ''
+    x = [self.verifier.preprocess(o) for o in images]
+    res = []
+    for part in (x[i:i+32] for i in range(0, len(x), 32)):
+        vocab,d = self.per_name(self.verifier.encode(np.stack(part)))
+        for row,im in zip(d, part):
+            matches = [(vocab[c], float(row[c])) for c in np.argsort(row, kind='stable')[:k]]
+            res.append(Found(matches, float(t), fpir if threshold is None else None, warning, im))
+    return res
+
+# %% ../nbs/06a_gallery.ipynb #2bbe4aa3
+gallery_format = 1
+
+@patch
+def save(self:Gallery,
+    file, # File to write, `gallery.safetensors` say
+) -> Path: # The file
+    "Write the gallery beside, and rename it"
+    from safetensors.numpy import save
+    vocab,y = _names_of(self.names)
+    e = np.ascontiguousarray(self.e)
+    tensors = dict(embeddings=e, name=y.astype(np.int32))
+    if self.strangers is not None: tensors |= {f'strangers.{k}':o for k,o in vars(self.strangers).items()}
+    digest = hashlib.sha256(e.tobytes()).hexdigest()
+    about = dict(format=gallery_format, embedder=self.verifier.embedder, names=vocab, sha256=digest)
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_beside(file, save(tensors, {'gallery':json.dumps(about, ensure_ascii=False)}))
+    return file
+
+# %% ../nbs/06a_gallery.ipynb #d023ddea
+@patch(cls_method=True)
+def load(cls:Gallery,
+    file, # What `save` wrote
+    verifier, # The `Verifier` that embedded it
+) -> Gallery:
+    "The gallery in a file"
+    if not Path(file).is_file(): raise FileNotFoundError(f'there is no gallery {file}: make one with enroll')
+    try: about,tensors = _read(file)
+    except Exception as e:
+        raise ValueError(f'{file} cannot be read as a gallery ({str(e).splitlines()[0][:200]})') from e
+    if about.get('format')!=gallery_format:
+        raise ValueError(f'{file}: format {about.get("format")!r} of a gallery, '
+                         f'and this version reads {gallery_format}')
+    try: return _checked(cls, about, tensors, verifier)
+    except (ValueError, TypeError) as e: raise ValueError(f'{file}: {e}') from e
+
+def _read(file):
+    from safetensors import safe_open
+    with safe_open(file, 'np') as f:
+        about = json.loads((f.metadata() or {}).get('gallery', 'null'))
+        if not isinstance(about, dict): raise ValueError('it holds other things')
+        return about,{k:f.get_tensor(k) for k in f.keys()}
+
+def _checked(cls, about, tensors, verifier):
+    check_keys('gallery', about, ('format','embedder','names','sha256'))
+    fields = [f'strangers.{o}' for o in Searches.__dataclass_fields__]
+    check_keys('tensors', tensors, ('embeddings','name'), fields)
+    e,y = tensors['embeddings'],tensors['name']
+    if about['embedder']!=verifier.embedder:
+        raise ValueError('these embeddings are of other weights or another preprocessing than the verifier has: '
+                         'enroll again')
+    if e.dtype!=np.float32 or e.ndim!=2 or not np.isfinite(e).all():
+        raise ValueError('embeddings are N × D finite numbers')
+    if hashlib.sha256(np.ascontiguousarray(e).tobytes()).hexdigest()!=about['sha256']:
+        raise ValueError('the embeddings were changed')
+    if y.shape!=(len(e),) or y.dtype!=np.int32 or len(y) and not 0<=y.min()<=y.max()<len(about['names']):
+        raise ValueError('each embedding has the number of a name')
+    res = cls(verifier, [about['names'][k] for k in y], e)
+    if all(o in tensors for o in fields): res.strangers = Searches(*(tensors[o] for o in fields))
+    return res
+
 # %% ../nbs/06a_gallery.ipynb #7bedb751
 import hashlib, json, math, os, warnings
 from dataclasses import dataclass, field

@@ -18,6 +18,7 @@ from fastai.vision.all import *
 from scipy import stats
 from scipy.special import betaincinv
 from .data import *
+from .ranks import *
 from .model import *
 from .threshold import *
 
@@ -374,13 +375,16 @@ def _count_blocks(e, y, of, g, distance_metric, thresholds, bins):
     low,high = math.inf,-math.inf
     blocks = list(_blocks(of, min(max(2**22, 4*g*bins)//len(e), len(e)//8)+1))
     y,of = (torch.from_numpy(o).to(e.device) for o in (y, of))
-    for i,j in blocks:
+    k,n = my_rank()
+    for i,j in blocks[k::n]:
         d = distance_matrix(e[i:], e[i:j], distance_metric)
         low,high = min(low, d.min().item()),max(high, d.max().item())
         a,b = torch.tril_indices(j-i, j-i, -1, device=e.device)
         tally.add(binner(d[a,b]), y[i+a]==y[i+b], of[i+a], of[i+b])
         if j<len(e): tally.add_block(binner(d[j-i:]).view(-1, j-i), y[j:], y[i:j], of[j:], of[i:j])
-    return tally.counts(*bin_ends(cuts, low, high), None, None)
+    ends = total(torch.tensor([-low,high], dtype=torch.double), 'max').tolist()
+    for o in tally.all,tally.of: total(o)
+    return tally.counts(*bin_ends(cuts, -ends[0], ends[1]), None, None)
 
 def _between_images(e, y, of, distance_metric, t):
     starts,g,step = np.flatnonzero(np.diff(of, prepend=-1)),of[-1]+1,2**22//len(e)+1

@@ -6,7 +6,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/loaders.html.md"""
 
 # %% auto #0
 __all__ = ['ImagePair', 'ImageRows', 'image_rows', 'OpenPair', 'OpenFirst', 'PairTarget', 'ImageClass', 'pair_items',
-           'image_items', 'keep_random', 'EpochDL', 'PairDL', 'pair_axes', 'show_batch', 'show_results',
+           'image_items', 'keep_random', 'EpochDL', 'part_of', 'PairDL', 'pair_axes', 'show_batch', 'show_results',
            'PairDataLoaders', 'train_args', 'check_store', 'check_loader', 'class_order', 'ImageDL', 'PairTransform',
            'ImagePairBlock', 'SameBlock']
 
@@ -146,7 +146,7 @@ def keep_random():
 # %% ../nbs/00d_loaders.ipynb #ba0765f9
 class EpochDL(TfmdDL):
     "A loader that counts its passes, the first being `epoch` 0, and reads whole batches if its items have a store"
-    epoch,looking = -1,False
+    epoch,looking,part = -1,False,(0,1)
     @delegates(TfmdDL.__init__)
     def __init__(self, dataset, **kwargs):
         self.evaluates = bool(getattr(dataset, 'split_idx', None))
@@ -159,11 +159,23 @@ class EpochDL(TfmdDL):
         super().before_iter()
 
     def create_batches(self, samps):
-        if not _store(self.dataset): return super().create_batches(samps)
-        read = partial(self.dataset.items.batch, device=self.device)
-        return map(read, chunked(samps, self.bs, self.drop_last))
+        mine = (part_of(b, *self.part) for b in chunked(samps, self.bs, self.drop_last))
+        if _store(self.dataset): return map(partial(self.dataset.items.batch, device=self.device), mine)
+        if self.part==(0,1): return super().create_batches(samps)
+        return (self.do_batch([self.do_item(o) for o in b]) for b in mine)
+
+    def to_detach(self, b, cpu=True, gather=True): return to_detach(b, cpu, gather=False)    # nothing to join any more
 
     def __iter__(self): return _undisturbed(super().__iter__()) if self.evaluates else super().__iter__()
+
+def part_of(
+    rows, # The rows of a batch
+    k, # Number of a process, from 0
+    n, # How many processes there are
+) -> list: # As many rows for each of them: the last one is repeated if need be
+    "What one of several processes reads of a batch"
+    m = -(-len(rows)//n)
+    return (rows + rows[-1:]*(m*n-len(rows)))[k*m:(k+1)*m]
 
 def _undisturbed(batches):
     "Batches whose transforms draw random numbers that nobody will miss"
@@ -186,6 +198,14 @@ def one_batch(self:EpochDL):
     finally:
         self.looking = False
         self.rng.setstate(own)
+
+# %% ../nbs/00d_loaders.ipynb #eb576b17
+@patch
+def n_rows(self:EpochDL,
+    i, # Number of a batch, from 0
+) -> int:
+    "How many rows a batch has, over all processes"
+    return self.bs if self.shuffle else min(self.bs, self.n-i*self.bs)
 
 # %% ../nbs/00d_loaders.ipynb #b87aa38e
 class PairDL(EpochDL):

@@ -7,6 +7,184 @@ Docs: https://siamese-verify.github.io/siamese_verify/shipping.html.md"""
 # %% auto #0
 __all__ = ['encoder_recipe', 'preprocessing_of', 'data_fingerprint']
 
+# %% ../nbs/06b_shipping.ipynb #fc7cbc2b
+import hashlib, importlib.metadata, shlex
+from datetime import timezone
+
+from fastai.vision.all import *
+from . import __version__
+from .data import *
+from .model import *
+from .calibration import *
+from .training import *
+from .verifier import *
+from .gallery import *
+
+# %% ../nbs/06b_shipping.ipynb #37856979
+def encoder_recipe(
+    encoder, # Module, N × 3 × H × W to N × D
+) -> list: # A dictionary for each layer, as in `build_encoder`
+    "How to make an encoder again in another process"
+    recipe = getattr(encoder, 'recipe', None)
+    if recipe: return [recipe]
+    if not isinstance(encoder, nn.Sequential) or not len(encoder) or not getattr(encoder[0], 'recipe', None):
+        raise ValueError(f'{type(encoder).__name__}: an encoder of your own cannot be made again from its name, '
+                         'and its code is not saved. Take one of create_encoder or small_encoder, or keep this one with learn.export')
+    return [encoder[0].recipe, *map(_layer, list(encoder)[1:])]
+
+def _layer(m):
+    if type(m) is nn.Linear:
+        return dict(kind='linear', n_in=m.in_features, n_out=m.out_features, bias=m.bias is not None)
+    state = m.state_dict()
+    if [*state]==['mean','weight']:
+        return dict(kind='affine', n_in=state['weight'].shape[1], n_out=state['weight'].shape[0])
+    raise ValueError(f'{type(m).__name__}: of layers behind an encoder, '
+                     'nn.Linear and maps of a mean and a weight are known')
+
+# %% ../nbs/06b_shipping.ipynb #25a6d336
+def _rebuilt(encoder, layers):
+    "The encoder made again, with its weights"
+    res = build_encoder(layers)
+    try: res.load_state_dict(encoder.state_dict())
+    except RuntimeError as e:
+        raise ValueError(f'the encoder was changed after it was made: {str(e).splitlines()[-1].strip()}') from e
+    return res
+
+def _check_rebuilt(v, encoder):
+    "Raise an error if the encoder made again embeds in another way"
+    p = v.preprocessing
+    x = probe_image(p.height, p.width)[None]
+    images = torch.from_numpy(p.normalize(x)).to(one_param(encoder).device)
+    with torch.no_grad(), eval_mode(encoder): e = encoder(images)
+    e = e.flatten(1).float().cpu().numpy()
+    if np.abs(e-v.encode(x)).max()<=1e-4*max(1, np.abs(e).max()): return
+    raise ValueError('the encoder does more than its layers tell by their names, so it cannot be made again: '
+                     'keep it with learn.export')
+
+# %% ../nbs/06b_shipping.ipynb #6c9f200d
+def preprocessing_of(
+    dls, # Loaders, as of a `SiameseLearner`
+) -> Preprocessing:
+    "What loaders do to an image in validation"
+    resize = dls.valid.after_item.fs.filter(risinstance(Resize))
+    norm = dls.valid.after_batch.fs.filter(risinstance(Normalize))
+    stats = {k:getattr(norm[0], k).flatten().tolist() for k in ('mean','std')} if norm else {}
+    if not resize: return Preprocessing('none', *_size_of_images(dls), **stats)
+    r = resize[0]
+    width,height = r.size
+    return Preprocessing(r.method, height, width, r.mode.name.lower(), r.pad_mode, **stats)
+
+def _size_of_images(dls):
+    "The size that all images have"
+    if dls.images is None:
+        raise ValueError('the loaders resize nothing, and their images are not known: pass after_item=Resize(size)')
+    sizes = {open_image(f).shape for f in dls.images.files[:256]}
+    if len(sizes)==1: return sizes.pop()
+    raise ValueError(f'images of {len(sizes)} sizes, and the loaders resize none: pass after_item=Resize(size)')
+
+# %% ../nbs/06b_shipping.ipynb #ce8866ac
+def _check_prepared(v, dls):
+    "Raise an error if the verifier prepares an image in another way than the loaders"
+    p = v.preprocessing
+    for k in (0,) if p.method=='none' else (0,9,-5):
+        im = probe_image(p.height+k, p.width+2*k if p.width+2*k>0 else p.width)
+        (x,_),*_ = dls.test_dl([(im, im)], bs=1).one_batch()
+        y = p.normalize(v.preprocess(im)[None])
+        if x.shape==y.shape and np.abs(x.cpu().numpy()-y).max()<1e-4: continue
+        tfms = ', '.join(type(o).__name__ for o in [*dls.valid.after_item.fs, *dls.valid.after_batch.fs])
+        raise ValueError(f'the loaders do more to an image than Resize and Normalize ({tfms}): '
+                         'a verifier knows only these two')
+
+# %% ../nbs/06b_shipping.ipynb #f64a5337
+def _figures(rates):
+    "The rates of each split as numbers"
+    number = lambda o: None if o is None or not math.isfinite(o) else float(o)
+    def row(o):
+        rates = {k:{end:number(getattr(r, end)) for end in ('value','low','high')} for k,r in o.rates.items()}
+        images = None if o.images is None else int(o.images)
+        counts = dict(classes=int(o.classes), images=images, same=int(o.n_same), not_same=int(o.n_not_same))
+        return dict(rates=rates, confidence=o.confidence, prior=o.prior, threshold=o.threshold, warning=o.warning) | counts
+    return {name:row(o) for name,o in rates.rates.items()}
+
+def _not_measured(rates):
+    "What the figures don't tell"
+    o = [*rates.rates]
+    fitted = [f'classes that the threshold was not fitted on'] if o==[rates.fitted_on] else []
+    no_valid = ['classes that were not seen in training'] if 'valid' not in o and 'threshold' not in o else []
+    no_seen = ['other images of the classes that were trained on'] if 'seen' not in o else []
+    return [*fitted, *no_valid, *no_seen, 'images from elsewhere: another camera, another light, another year',
+            'one image against many: a gallery measures that']
+
+# %% ../nbs/06b_shipping.ipynb #80c92db8
+def data_fingerprint(
+    images, # `LabeledImages`
+) -> dict:
+    "Numbers of images and classes, and a digest of their names, sizes, labels and splits"
+    if images is None: return
+    y = [''] * len(images) if images.y is None else [str(images.vocab[c]) for c in images.y]
+    of = {i:name for name,idx in images.splits.items() for i in idx}
+    rows = sorted(f'{f.parent.name}/{f.name}\0{f.stat().st_size if f.exists() else 0}\0{c}\0{of.get(i, "")}'
+                  for i,(f,c) in enumerate(zip(images.files, y)))
+    digest = hashlib.sha256('\n'.join(rows).encode(errors='surrogateescape')).hexdigest()
+    return dict(images=len(images), classes=len(images.vocab or []), sha256=digest)
+
+def _made(learn, seed):
+    versions = {o:importlib.metadata.version(o) for o in ('torch','torchvision','pillow','fastai')}
+    versions |= dict(siamese_verify=__version__, python=sys.version.split()[0])
+    now = datetime.now(timezone.utc).isoformat(timespec='seconds')
+    program = Path(sys.argv[0]).name
+    command = shlex.join([program, *sys.argv[1:]]) if program=='siamese_verify' else None
+    return dict(date=now, versions=versions, seed=seed, command=command, data=data_fingerprint(learn.dls.images))
+
+# %% ../nbs/06b_shipping.ipynb #5a42c40b
+@patch
+def verifier(self:SiameseLearner,
+    rates=None, # What `fit_threshold` or `report` gave; `report()` if not given
+    unsure=None, # An `Unsure`: between its thresholds there's no answer
+    seed=None, # Seed that the model was trained with, to note it
+    strangers=True, # Keep embeddings of classes that were not trained on, for galleries? Of faces they're personal data
+) -> Verifier:
+    "What it takes to answer, and what is known of the answers, without what it takes to train"
+    model = self.model
+    if not isinstance(model, DistanceSiamese):
+        raise ValueError('a head compares two images by a network of its own, and a verifier by a distance: '
+                         'take kind="threshold" or "distance", or keep this model with learn.export')
+    layers = encoder_recipe(model.encoder)
+    rates = rates if rates is not None else self.report() if _has_images(self.dls) else None
+    c = None if model.calibration.isnan().any() else Calibration(*model.calibration.tolist())
+    finite = lambda o: float(o) if math.isfinite(o) else None
+    told = {k:getattr(rates, k, '') or None for k in ('objective','warning')}
+    config = dict(
+        format=format_number, library='siamese_verify', encoder=layers,
+        preprocessing=asdict(preprocessing_of(self.dls)), metric=_metric_name(model.distance_metric),
+        threshold=model.threshold, fitted=dict(on=model.fitted_on) | told,
+        calibration=c and asdict(c) | dict(top=finite(c.top)),
+        unsure=unsure and dict(low=finite(unsure.low), high=finite(unsure.high)),
+        rates=_figures(rates) if rates else {}, not_measured=_not_measured(rates) if rates else ['anything'],
+        made=_made(self, seed))
+    v = Verifier(_rebuilt(model.encoder, layers), config)
+    _check_prepared(v, self.dls)
+    _check_rebuilt(v, model.encoder)
+    if strangers and _has_images(self.dls): v.strangers = _strangers(v, self.dls.images)
+    return v
+
+def _strangers(v, images, most=1000, seed=42):
+    "The embeddings of images of classes that were not trained on, and the numbers of these classes"
+    if images.y is None: return
+    idx = images.splits.get('threshold', images.splits['valid'])
+    idx = idx[~np.isin(images.y[idx], images.y[images.splits['train']])]
+    if not len(idx): return
+    idx = idx[spread_evenly(images.y[idx], most, seed)]
+    return v.embed(images.files[idx]),images.y[idx]
+
+def _has_images(dls): return dls.images is not None and len(dls.images)
+
+def _metric_name(f):
+    name = getattr(f, '__name__', '')
+    if name in named_metrics and globals()[name] is f: return name
+    raise ValueError(f'the distance {name or f!r} is your own, and its code is not saved: '
+                     f'a verifier has {", ".join(named_metrics)}')
+
 # %% ../nbs/06b_shipping.ipynb #00d9108c
 import hashlib, importlib.metadata, shlex
 from datetime import timezone

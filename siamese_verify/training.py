@@ -15,6 +15,7 @@ from .datasets import *
 from .pairs import *
 from .store import *
 from .loaders import *
+from .ranks import *
 from .model import *
 from .embedding import *
 from .threshold import *
@@ -153,6 +154,8 @@ class SiameseLearner(Learner):
         if isinstance(self.model, DistanceSiamese): self.model.forget_fit()
         super()._do_epoch_train()
 
+    def to_detach(self, b, cpu=True, gather=True): return to_detach(b, cpu, gather=False)    # `Ranks` has joined it
+
     def pairs_of(self, split):
         name = self.dls.names[split] if isinstance(split, int) else split
         return self.dls.pair_dl(name)
@@ -242,7 +245,7 @@ def siamese_learner(
     if ifnone(keep_stats, bool(stats)): learn.add_cb(KeepStats())
     if model.starts_at_data: learn.add_cb(StartThreshold())
     if isinstance(model, SiameseModel) and stats: learn.freeze()
-    return learn
+    return share_training(learn)
 
 # %% ../nbs/04_training.ipynb #56ca0cbd
 def _check_dls(dls):
@@ -443,9 +446,16 @@ def fit_threshold(self:SiameseLearner,
     "Fit the threshold on all pairs of a split, and report what it achieves on the others"
     if isinstance(self.model, SiameseModel):
         raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or "distance"')
+<<<<<<< /tmp/tmp_5d2fuvs
     name = name or self.threshold_split(pairs)
     counts = {name:self.pair_counts(name, pairs, group=group, embedded=embedded)}
     fit = counts[name].fit(**kwargs)
+=======
+    splits = self.images_of(pairs).splits
+    name = name or ('threshold' if 'threshold' in splits else 'train')
+    counts = {name:self.pair_counts(name, pairs)}
+    fit = once(counts[name].fit, **kwargs)
+>>>>>>> /tmp/tmp7w94qc5p
     if use: self.use_threshold(fit.threshold, name, counts[name].curve)
     t = self.model.threshold if use else fit.threshold    # in the precision of the model
     others = [o for o in self.evaluated_splits(pairs) if o!=name]
@@ -464,7 +474,7 @@ def use_threshold(self:SiameseLearner,
     curve=None, # Pairs to calibrate probabilities on
 ):
     "Answer with a threshold from now on"
-    calibration = curve and _calibration(curve, self.model.distance_metric)
+    calibration = curve and once(_calibration, curve, self.model.distance_metric)
     self.model.forget_fit()
     self.model.threshold = t
     self.model.fitted_on = name
