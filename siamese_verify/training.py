@@ -446,16 +446,9 @@ def fit_threshold(self:SiameseLearner,
     "Fit the threshold on all pairs of a split, and report what it achieves on the others"
     if isinstance(self.model, SiameseModel):
         raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or "distance"')
-<<<<<<< /tmp/tmp_5d2fuvs
     name = name or self.threshold_split(pairs)
     counts = {name:self.pair_counts(name, pairs, group=group, embedded=embedded)}
-    fit = counts[name].fit(**kwargs)
-=======
-    splits = self.images_of(pairs).splits
-    name = name or ('threshold' if 'threshold' in splits else 'train')
-    counts = {name:self.pair_counts(name, pairs)}
     fit = once(counts[name].fit, **kwargs)
->>>>>>> /tmp/tmp7w94qc5p
     if use: self.use_threshold(fit.threshold, name, counts[name].curve)
     t = self.model.threshold if use else fit.threshold    # in the precision of the model
     others = [o for o in self.evaluated_splits(pairs) if o!=name]
