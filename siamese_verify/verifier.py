@@ -716,7 +716,8 @@ def card(self:Verifier) -> str:
     made = [f'- {_cell(o)}' for o in self.made()]
     return '\n'.join([
         '---', 'library_name: siamese_verify', 'pipeline_tag: image-feature-extraction',
-        'tags: [image-verification, siamese]', '---', '', '# Do two images show the same thing?', '', '```python', 'from siamese_verify.verifier import Verifier',
+        'tags: [image-verification, siamese]', '---', '',
+        '# Do two images show the same thing?', '', '```python', 'from siamese_verify.verifier import Verifier',
         "v = Verifier.load('folder')", "v.verify('a.jpg', 'b.jpg')", '```', '',
         f'*Same* if and only if the {self.metric.replace("_", " ")} is below {self.threshold:.6g}.', '',
         '| split | figure | with its interval | classes | images |', '|---|---|---|--:|--:|', *rows, '',
