@@ -46,7 +46,7 @@ def check_name(
 
 # %% ../nbs/06a_gallery.ipynb #0b21acec
 def named_images(
-    source, # Folder with a folder of images for each name, data frame with columns `file` and `name`, or dictionary of names
+    source, # Folder with a folder for each name, data frame with columns `file` and `name`, or dictionary of names
 ) -> tuple: # N names and N images
     "Images and whom or what they show"
     if isinstance(source, (str,Path)): return _in_folders(Path(source))

@@ -334,7 +334,7 @@ def mistaken(self:Report) -> dict: # A sentence for each: FMR and FNMR, if there
     said = dict(FMR=(f'different {self.things}', 'taken for the same'),
                 FNMR=(f'the same {self.thing}', 'not recognised'))
     def _sentence(o, pairs, wrong): return f'Of {o.of:,} pairs of {pairs}, {o} {o.verb} {wrong}.'
-    known = {name:frequency(self.told[name]) for name in said if self.told[name].value==self.told[name].value}
+    known = {name:frequency(o) for name,o in self.told.rates.items() if name in said and o.value==o.value}
     return {name:_sentence(o, *said[name]) for name,o in known.items()}
 
 @patch
@@ -477,7 +477,7 @@ def _rates(self:Report):
     rows = [[name, *row] for name,*row in text.itertuples()]
     table = _html_table(rows, ['split', *text.columns], 'Error rates of each split', 'rates')
     def _explain(k): return Li(Strong(k), ': ', _legend[k].format(thing=self.thing, things=self.things))
-    said = [f'Training: {verdict(self.compared())}.'] if self.before else []
+    said = [f'{verdict(self.compared())}.'] if self.before else []
     return Section(H2('Rates'), table, P(self.rates.about()), *self._once(), *map(P, [*said, *self.notes]),
                    Ul(*(_explain(k) for k in _legend if k in text), cls='small'))
 

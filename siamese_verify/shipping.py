@@ -29,7 +29,8 @@ def encoder_recipe(
     if recipe: return [recipe]
     if not isinstance(encoder, nn.Sequential) or not len(encoder) or not getattr(encoder[0], 'recipe', None):
         raise ValueError(f'{type(encoder).__name__}: an encoder of your own cannot be made again from its name, '
-                         'and its code is not saved. Take one of create_encoder or small_encoder, or keep this one with learn.export')
+                         'and its code is not saved. Take one of create_encoder or small_encoder, '
+                         'or keep this one with learn.export')
     return [encoder[0].recipe, *map(_layer, list(encoder)[1:])]
 
 def _layer(m):
@@ -103,7 +104,8 @@ def _figures(rates):
         rates = {k:{end:number(getattr(r, end)) for end in ('value','low','high')} for k,r in o.rates.items()}
         images = None if o.images is None else int(o.images)
         counts = dict(classes=int(o.classes), images=images, same=int(o.n_same), not_same=int(o.n_not_same))
-        return dict(rates=rates, confidence=o.confidence, prior=o.prior, threshold=o.threshold, warning=o.warning) | counts
+        others = {k:getattr(o, k) for k in ('confidence','prior','threshold','warning')}
+        return dict(rates=rates) | others | counts
     return {name:row(o) for name,o in rates.rates.items()}
 
 def _not_measured(rates):
