@@ -33,7 +33,8 @@ def head_choices(
     names = head_kinds if head=='auto' else [head]
     shrinks = [.3,.6,.9] if shrink is None else [shrink]
     res = {o:head_kinds[o] for o in names if o in ('none','centre')}
-    return res | {f'{o} {s:g}':partial(head_kinds[o], shrink=s) for o in names if o in ('whiten','lda') for s in shrinks}
+    both = [(o, s) for o in names if o in ('whiten','lda') for s in shrinks]
+    return res | {f'{o} {s:g}':partial(head_kinds[o], shrink=s) for o,s in both}
 
 # %% ../nbs/04a_heads.ipynb #ca2383e4
 def try_heads(
@@ -88,7 +89,9 @@ class HeadFit:
     rates:SplitRates # Of the splits, at a threshold that was fitted anew
     before:SplitRates # The same without a head
 
-    def __repr__(self): return '\n'.join(filter(None, [self.to_text().to_string() if self.by else '', self.about(), repr(self.rates)]))
+    def __repr__(self):
+        tried = [self.to_text().to_string()] if self.by else []
+        return '\n'.join([*tried, self.about(), repr(self.rates)])
 
     def about(self):
         chosen = f', by the {self.by} of all pairs of held-out training classes' if self.by else ''

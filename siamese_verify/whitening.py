@@ -113,4 +113,5 @@ def use_head(self:DistanceSiamese,
     self.forget_fit()
 
 @patch(as_prop=True)
-def bare_encoder(self:DistanceSiamese): return self.backbone[0] if isinstance(self.backbone, HeadedEncoder) else self.backbone
+def bare_encoder(self:DistanceSiamese):
+    return self.backbone[0] if isinstance(self.backbone, HeadedEncoder) else self.backbone
