@@ -481,7 +481,8 @@ def figure_html(
     Image.fromarray(x).save(file, 'PNG')
     src = base64.b64encode(file.getvalue()).decode()
     name = escape(Path(name).name)
-    return (f'<figure style="margin:0"><img src="data:image/png;base64,{src}" alt="{name}" style="min-width:96px">'
+    alt = name or 'an image'
+    return (f'<figure style="margin:0"><img src="data:image/png;base64,{src}" alt="{alt}" style="min-width:96px">'
             f'<figcaption>{name}</figcaption></figure>')
 
 # %% ../nbs/06_verifier.ipynb #e45f75bd
