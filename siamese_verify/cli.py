@@ -258,7 +258,8 @@ def _fit_best(learn, epochs, lr, scratch, fmr, only=None):
         _train(learn, epochs, lr, scratch)
         return 'trained',learn.report(),None
     frozen,ways = {k:v.clone() for k,v in learn.model.state_dict().items()},{}
-    if not scratch and only not in ('trained','trained and whitened'): ways |= _with_head(learn, fmr, 'as it was', 'whitened')
+    if not scratch and only not in ('trained','trained and whitened'):
+        ways |= _with_head(learn, fmr, 'as it was', 'whitened')
     if epochs and only not in ('as it was','whitened'):
         learn.model.use_head()
         _train(learn, epochs, lr, scratch)
@@ -290,7 +291,7 @@ def _best_way(ways, fmr):
         return curve.eer if fmr is None else curve.fit(fmr=fmr).fnmr
     if 'threshold' in next(iter(ways.values()))[1].counts:
         return min(ways, key=error),'it is best on the classes of the threshold, which are not in this table'
-    if 'trained' in ways: return 'trained','there are too few classes to choose on others than these; --epochs 0 keeps the encoder as it is'
+    if 'trained' in ways: return 'trained','no classes are left to choose on; --epochs 0 whitens without training'
     return list(ways)[-1],'it is best on training classes, each held out once'
 
 def _side_by_side(ways, way, why, fmr):
