@@ -50,7 +50,7 @@ def _shape(o):
     shape = ' × '.join(map(str, o.shape)) or 'one number'
     return shape if o.is_floating_point() else f'{shape} of {o.dtype}'
 
-# %% ../nbs/01_model.ipynb #0265c3bf
+# %% ../nbs/01_model.ipynb #3fba63b4
 def check_finite(
     e, # Embeddings of N images
 ) -> Tensor: # The same
@@ -127,10 +127,13 @@ def _check_arch(arch, kwargs):
 
 @contextmanager
 def _download(arch):
-    "Says what to do if pretrained weights can't be downloaded"
+    "Says what to do if pretrained weights can't be downloaded, or are broken where they were kept"
+    name = getattr(arch, '__name__', arch)
     try: yield
+    except (RuntimeError, EOFError) as e:
+        if 'zip archive' not in str(e) and not isinstance(e, EOFError): raise
+        raise ValueError(f'the pretrained weights of {name} cannot be read ({e}): take their file out of {torch.hub.get_dir()}') from e
     except OSError as e:
-        name = getattr(arch, '__name__', arch)
         raise ConnectionError(
             f'the pretrained weights of {name} could not be downloaded ({e}): try again with a network, '
             'take efficientnet_lite0, or start from scratch (pretrained=False, --scratch)') from e

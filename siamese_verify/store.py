@@ -161,7 +161,7 @@ def _fill(self:ImageStore, known, n_workers, n=512):
 def _put(self:ImageStore, idx):
     for i in idx: self.data[i] = _read(self.files[i], self.resize)
 
-# %% ../nbs/00c_store.ipynb #9f81eda7
+# %% ../nbs/00c_store.ipynb #6d26b600
 @patch
 def check_whole(self:ImageStore):
     "Raise an error if somebody has cut the file; to read beyond its end would kill the process without a word"

@@ -35,6 +35,12 @@ archs = dict(None_=(None, 'arch is a function, the name of a timm model or a mod
 @each('o', archs)
 def test_architectures(o): end(lambda: create_encoder(o[0], pretrained=False), fails(o[1]))
 
+broken = dict(cut=RuntimeError('PytorchStreamReader failed reading zip archive: failed finding central directory'), empty=EOFError('Ran out of input'), offline=OSError('Name or service not known'))
+@each('e', broken)
+def test_weights_that_cannot_be_had(e):
+    def resnet(pretrained): raise e
+    end(lambda: create_encoder(resnet), fails('the pretrained weights of resnet (cannot be read .*: take their file out of|could not be downloaded .*: try again with a network)'))
+
 @pytest.mark.parametrize('kind', ['heads', '', None, 7, ['head']])
 def test_kinds(kind): end(lambda: create_siamese_model(small_encoder, kind), fails('kind is one of head, threshold, distance, not'))
 
