@@ -40,7 +40,7 @@ def check_encoded(
     n=None, # For how many images, if that's known
 ) -> Tensor: # The same
     "Embeddings, or an error that says what an encoder should give"
-    fits = isinstance(e, Tensor) and e.ndim in (2,4) and 0 not in e.shape[1:] and len(e)==ifnone(n, len(e))
+    fits = isinstance(e, Tensor) and e.ndim in (2,4) and 0 not in e.shape[1:] and (n is None or e.shape[0]==n)
     if fits and e.is_floating_point(): return e
     of = '' if n is None else f' for {n} images'
     raise ValueError(f'an encoder gives N × D or N × D × h × w, not {_shape(e)}{of}: wrap it in a module that does')
@@ -205,7 +205,7 @@ class Siamese(nn.Module):
 
 def _check_images(pair):
     tensors = len(pair)==2 and all(isinstance(o, Tensor) for o in pair)
-    if tensors and pair[0].shape==pair[1].shape and pair[0].ndim!=3: return pair
+    if tensors and pair[0].shape==pair[1].shape and pair[0].ndim!=3: return tuple(pair)
     shapes = ', '.join(map(_shape, pair)) or 'nothing'
     raise ValueError(f'a pair is two batches of as many images, N × C × H × W, not {shapes}')
 
@@ -215,7 +215,7 @@ def encode(self:Siamese,
     x, # Images, N × C × H × W
 ) -> Tensor: # Embeddings, N × D, or feature maps, N × D × h × w
     "Embed a batch of images; in training `chunk` of them at a time, if that is set"
-    embed = lambda x: check_encoded(self.encoder(x), len(x))
+    embed = lambda x: check_encoded(self.encoder(x), x.shape[0])
     if not (self.chunk and torch.is_grad_enabled() and len(x)>self.chunk): return embed(x)
     n_chunks = math.ceil(len(x)/self.chunk)
     context = lambda: (nullcontext(), frozen_stats(self.encoder))

@@ -6,7 +6,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/training.html.md"""
 
 # %% auto #0
 __all__ = ['pair_rows', 'all_pairs', 'count_all', 'LoggedRate', 'CurveMetric', 'EER', 'PairAccuracy', 'SiameseLearner',
-           'siamese_learner', 'KeepStats', 'StartThreshold', 'epoch_table', 'SplitRates']
+           'siamese_learner', 'KeepStats', 'StopDiverged', 'StartThreshold', 'epoch_table', 'SplitRates']
 
 # %% ../nbs/04_training.ipynb #52f2b54f
 from fastai.vision.all import *
@@ -147,24 +147,41 @@ def PairAccuracy() -> CurveMetric:
 # %% ../nbs/04_training.ipynb #d8243ee1
 class SiameseLearner(Learner):
     "A `Learner` of pairs, which embeds each image once when it evaluates"
+    diverged = None    # what `StopDiverged` has to say
+    @delegates(Learner.fit)
+    def fit(self, n_epoch, lr=None, **kwargs):
+        self.diverged = None
+        super().fit(n_epoch, lr, **kwargs)
+        if self.diverged: raise ValueError(self.diverged)
+
+    def _with_events(self, f, event_type, *args, **kwargs):
+        if event_type=='fit': _check_fit(self)    # before a callback does anything
+        super()._with_events(f, event_type, *args, **kwargs)
+
     def _do_epoch_validate(self, ds_idx=1, dl=None):
         super()._do_epoch_validate(dl=self.evaluated(self.dls[ds_idx] if dl is None else dl))
 
     def _do_epoch_train(self):
         if isinstance(self.model, DistanceSiamese): self.model.forget_fit()
+        self.dls.train.epoch = max(self.dls.train.epoch, self.epoch-1)    # with `start_epoch`, the pairs that come next
         super()._do_epoch_train()
 
     def to_detach(self, b, cpu=True, gather=True): return to_detach(b, cpu, gather=False)    # `Ranks` has joined it
 
-    def pairs_of(self, split):
-        name = self.dls.names[split] if isinstance(split, int) else split
-        return self.dls.pair_dl(name)
+    def pairs_of(self, split): return self.dls.pair_dl(self.dls.split_name(split))
+
+    @delegates(Learner.validate)
+    def validate(self, ds_idx=1, dl=None, **kwargs):
+        dl = self.dls[self.dls.split_name(ds_idx)] if dl is None else dl
+        with eval_mode(self.model): res = super().validate(dl=dl, **kwargs)
+        if not math.isfinite(res[0]): raise ValueError(f'the loss is {res[0]}: embeddings are NaN or infinite, or zero; has the training diverged?')
+        return res
 
     @delegates(Learner.get_preds)
     def get_preds(self, ds_idx=1, dl=None, with_input=False, with_decoded=False, act=None, **kwargs):
         dl = self.pairs_of(ds_idx) if dl is None else dl
         kwargs.setdefault('reorder', getattr(dl, 'n', None)!=1)    # of one pair there is nothing to order
-        res = list(super().get_preds(dl=dl, with_input=with_input, act=torch.atleast_1d, **kwargs))
+        with eval_mode(self.model): res = list(super().get_preds(dl=dl, with_input=with_input, act=torch.atleast_1d, **kwargs))
         out = res[with_input]
         res[with_input] = (act or self.probabilities)(out)
         if with_decoded: res.insert(with_input+2, self.model.answer(out))
@@ -179,7 +196,7 @@ class SiameseLearner(Learner):
 
     @delegates(Learner.predict)
     def predict(self, item, prior=.5, **kwargs):
-        *answer,p = super().predict(item, **kwargs)
+        *answer,p = super().predict(ImagePair.create(item), **kwargs)
         if not p.ndim: return *answer,p    # a distance: nothing was calibrated
         q = with_prior(p[1], prior)
         return *answer,torch.stack([1-q, q])
@@ -236,12 +253,13 @@ def siamese_learner(
     model = arch if isinstance(arch, Siamese) else create_siamese_model(arch, kind, pretrained=pretrained)
     if chunk is not None: model.chunk = check_number('chunk', chunk, 1, kind=int)
     stats = getattr(model.encoder, 'stats', None)    # of pretrained weights
-    if normalize and stats: _normalize(dls, stats)
+    if normalize and stats: dls = _normalized(dls, stats)
     loss_func = _batch_loss(dls, model, loss_func, hard)
     margin = getattr(loss_func.pair_loss, 'margin', None)
     if margin and model is not arch: model.threshold = margin/2
     metrics = ifnone(metrics, [EER()] if _is_distance(model) else [EER(), PairAccuracy()])
     learn = SiameseLearner(dls, model, loss_func, splitter=splitter, metrics=metrics, **kwargs)
+    learn.add_cb(StopDiverged())
     if ifnone(keep_stats, bool(stats)): learn.add_cb(KeepStats())
     if model.starts_at_data: learn.add_cb(StartThreshold())
     if isinstance(model, SiameseModel) and stats: learn.freeze()
@@ -259,9 +277,19 @@ def _batch_loss(dls, model, loss_func, hard):
     "A loss of pairs and of images with classes"
     classes = isinstance(dls.train, ImageDL)
     loss_func = loss_func or (ContrastiveLoss() if _is_distance(model) else PairCrossEntropy())
+    _check_loss(model, getattr(loss_func, 'pair_loss', loss_func))
     if isinstance(loss_func, MetricLoss): model.loss = _metric_loss(dls, model, loss_func)
     if isinstance(loss_func, BatchLoss): return loss_func
     return AllPairsLoss(loss_func, hard=hard if classes else None)
+
+def _check_loss(model, loss):
+    "Raise an error if a loss takes distances and the model gives logits, or the other way round"
+    name = type(loss).__name__
+    if not callable(loss): raise TypeError(f'loss_func is a loss, such as ContrastiveLoss(), not {loss!r:.60}')
+    if _is_distance(model) and isinstance(getattr(loss, 'func', loss), nn.CrossEntropyLoss):
+        raise ValueError(f'{name} takes logits, and a distance has none: take kind="threshold", or ContrastiveLoss()')
+    if isinstance(loss, ContrastiveLoss) and not _is_distance(model):
+        raise ValueError(f'{name} takes distances, and this model gives logits: take kind="distance", or PairCrossEntropy()')
 
 def _metric_loss(dls, model, loss):
     "The loss in a `MetricLoss`, as a part of the model: so its parameters are trained, saved and loaded"
@@ -270,13 +298,14 @@ def _metric_loss(dls, model, loss):
     return loss.loss.to(dls.device)
 
 # %% ../nbs/04_training.ipynb #9ca3cd3a
-def _normalize(dls, stats):
-    "Add the normalisation that an encoder expects to `dls`, or warn if there is another one"
+def _normalized(dls, stats):
+    "Loaders that normalise as an encoder expects, or the same with a warning if they normalise in another way"
     tfms = dls.after_batch.fs.filter(risinstance(Normalize))
-    if not tfms: return dls.add_tfms([Normalize.from_stats(*stats)], 'after_batch')
+    if not tfms: return dls.with_batch_tfms(Normalize.from_stats(*stats))
     have = tfms[0].mean.flatten().tolist(),tfms[0].std.flatten().tolist()
     if not np.allclose(have, stats, atol=1e-3):
         warn(f'the loaders normalise with {have}, the encoder expects {stats}: make new loaders, or pass normalize=False')
+    return dls
 
 # %% ../nbs/04_training.ipynb #555fcddf
 class KeepStats(Callback):
@@ -284,6 +313,41 @@ class KeepStats(Callback):
     def before_train(self):
         for m in self.model.encoder.modules():
             if isinstance(m, nn.modules.batchnorm._BatchNorm): m.eval()
+
+# %% ../nbs/04_training.ipynb #c45f5895
+class StopDiverged(Callback):
+    "Stop a training as soon as its loss or a weight is NaN or infinite, with the weights from before the epoch"
+    run_valid = False
+    def before_fit(self): self.run = not hasattr(self.learn, 'lr_finder')    # which looks for the rate where that happens
+    def before_epoch(self): self.good = {k:o.clone() for k,o in self.model.state_dict().items()}
+    def after_loss(self):
+        if not self.loss.isfinite().all(): self._stop(f'the loss is {self.loss.sum().item()}')
+    def after_train(self):
+        if not all(o.isfinite().all() for o in self.model.parameters()): self._stop('a weight is NaN or infinite')
+    def after_fit(self): self.good = None
+
+    def _stop(self, what):
+        self.model.load_state_dict(self.good)
+        self.opt.clear_state()
+        lr = max(o['lr'] for o in self.opt.hypers)
+        self.learn.diverged = (f'{what} at step {self.iter+1} of epoch {self.epoch}, so the training has diverged: take a lower '
+                               f'learning rate than {lr:.2g}. The model has the weights from before this epoch')
+        raise CancelFitException()
+
+# %% ../nbs/04_training.ipynb #be96f80c
+def _check_fit(learn):
+    "Raise an error for a training that can't be one"
+    check_number('the number of epochs', learn.n_epoch, 0, kind=int)
+    for o in (rates := _rates(learn)): check_number('the learning rate', o, 0)
+    if not any(rates): raise ValueError('the learning rate is above 0, not 0')
+    if not len(learn.dls.train.dataset): raise ValueError('the learner was loaded without its data: set learn.dls = pairs.dls(...)')
+    if not any(o.requires_grad for o in learn.model.parameters()): raise ValueError('all weights are frozen: call learn.unfreeze()')
+
+def _rates(learn):
+    "Some of the learning rates that are scheduled, or the one that is set"
+    scheds = [o.scheds['lr'] for o in learn.cbs if isinstance(o, ParamScheduler) and 'lr' in o.scheds]
+    if not scheds: return [o['lr'] for o in learn.opt.hypers]
+    with np.errstate(all='ignore'): return [o for f in scheds for p in np.linspace(0, 1, 11) for o in np.ravel(f(p))]
 
 # %% ../nbs/04_training.ipynb #05dc679c
 class StartThreshold(Callback):
@@ -370,7 +434,7 @@ class SplitRates:
         self.rates = {name:o.rates(self.at[name], **kwargs) for name,o in counts.items()}
         self.threshold = first(self.at.values())
 
-    def __getitem__(self, name): return self.rates[name]
+    def __getitem__(self, name): return self.rates[check_split(name, self.rates)]
     def __float__(self): return self.threshold
 
 @patch
@@ -388,7 +452,7 @@ def to_text(self:SplitRates) -> pd.DataFrame:
     "The same as texts, an interval behind each rate"
     row = lambda o: {**{k:str(r) for k,r in o.rates.items()}, 'classes':o.classes, 'images':o.images or ''}
     names = [f'{o} (fitted here)' if o==self.fitted_on else o for o in self.rates]
-    return pd.DataFrame([row(o) for o in self.rates.values()], pd.Index(names, name='split'))
+    return pd.DataFrame([row(o) for o in self.rates.values()], pd.Index(names, name='split')).fillna('')
 
 @patch
 def about(self:SplitRates) -> str:

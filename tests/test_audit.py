@@ -198,7 +198,7 @@ def test_alone_in_its_class():
 
 def learner(files, y, valid, encoder=None):
     images = LabeledImages(files, y, valid)
-    dls = images.dls(bs=2, per_class=2, store=images.store(32), num_workers=0)
+    dls = images.dls(bs=4, per_class=2, store=images.store(32), num_workers=0)
     return siamese_learner(dls, encoder or small_encoder(n_out=16), kind='distance')
 
 def test_collapse(files):
