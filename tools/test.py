@@ -33,7 +33,7 @@ def main(
     save:bool=False, # Store the outputs in the notebooks
 ):
     "Runs the notebooks and tests/; cells flagged `cuda` only where there is a GPU"
-    files = list(nbs) or sorted(nbglob(as_path=True))
+    files = list(nbs) or sorted(nbglob(as_path=True), key=lambda o: ('tutorials' not in o.parts, o))    # the long ones first
     missing = [str(o) for o in files if not o.is_file()]
     if missing or not files: raise CliError(f'no such notebook: {" ".join(missing) or "nbs/*.ipynb"}')
     flags = ['slow'] * slow + ['cuda'] * torch.cuda.is_available()
