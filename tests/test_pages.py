@@ -1,0 +1,49 @@
+"Pages as they are typed: the visible cells of a tutorial or an explanation define every name that they use"
+import ast, builtins, importlib, json
+from pathlib import Path
+
+import pytest
+
+root = Path(__file__).parents[1]/'nbs'
+pages = sorted([root/'index.ipynb', *root.glob('tutorials/*.ipynb'), *root.glob('explanations/*.ipynb')])
+
+def visible(path):
+    "Source of the code cells that a page shows"
+    cells = json.loads(path.read_text())['cells']
+    sources = [''.join(o['source']) for o in cells if o['cell_type'] == 'code']
+    hidden = '#| hide', '#| echo: false', '#| include: false', '#|hide', '#|echo: false'
+    return [o for o in sources if not any(line.strip() in hidden for line in o.splitlines())]
+
+def clean(source):
+    "Without directives and magics"
+    return '\n'.join('pass' if line[:1] in '%!' and line else line for line in source.splitlines())
+
+def defined(tree):
+    "Names that some code binds, anywhere in it"
+    for o in ast.walk(tree):
+        if isinstance(o, ast.Name) and isinstance(o.ctx, (ast.Store, ast.Del)): yield o.id
+        elif isinstance(o, (ast.FunctionDef, ast.ClassDef)): yield o.name
+        elif isinstance(o, ast.arg): yield o.arg
+        elif isinstance(o, ast.ExceptHandler) and o.name: yield o.name
+        elif isinstance(o, ast.ImportFrom) and o.names[0].name == '*': yield from star(o)
+        elif isinstance(o, (ast.Import, ast.ImportFrom)): yield from (a.asname or a.name.split('.')[0] for a in o.names)
+
+def star(o):
+    module = importlib.import_module('siamese_verify.'+(o.module or '') if o.level else o.module)
+    return getattr(module, '__all__', None) or [n for n in vars(module) if not n.startswith('_')]
+
+def missing(sources):
+    "Names that are used, cell by cell, and that neither the cells before nor this one define"
+    known = {*dir(builtins), '__name__', '__file__', 'get_ipython', 'display'}
+    for source in sources:
+        tree = ast.parse(clean(source))
+        known |= set(defined(tree))
+        yield from sorted({o.id for o in ast.walk(tree) if isinstance(o, ast.Name)} - known)
+
+def test_missing():
+    assert list(missing(['import a\nfrom math import *', 'b = a+c+pi', 'c = sqrt(d)'])) == ['c', 'd']
+
+@pytest.mark.parametrize('page', pages, ids=lambda o: str(o.relative_to(root)))
+def test_visible_cells_stand_alone(page):
+    names = list(missing(visible(page)))
+    assert not names, f'{page.name}: visible cells use {", ".join(names)}, which only hidden cells define'
