@@ -422,6 +422,7 @@ class imports(Row):
     all = way('siamese_verify.all')(fresh('siamese_verify.all'))
     light = way('siamese_verify')(fresh('siamese_verify'))
     python = way('Python alone')(fresh('sys'))
+    torch = way('torch')(fresh('torch'))
     fastai = way('fastai.vision.all')(fresh('fastai.vision.all'))
     similarity_learning = peer('similarity_learning.all')(fresh('similarity_learning.all'))
     fastai_datasets = peer('fastai_datasets.all')(fresh('fastai_datasets.all'))

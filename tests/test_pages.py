@@ -47,3 +47,18 @@ def test_missing():
 def test_visible_cells_stand_alone(page):
     names = list(missing(visible(page)))
     assert not names, f'{page.name}: visible cells use {", ".join(names)}, which only hidden cells define'
+
+def definitions(source):
+    "Names of a module's functions and classes; of a patched method, with its class"
+    for o in ast.parse(source).body:
+        if isinstance(o, ast.ClassDef): yield o.name
+        if not isinstance(o, ast.FunctionDef): continue
+        decorators = ' '.join(map(ast.unparse, o.decorator_list))
+        of = ast.unparse(o.args.args[0].annotation) if 'patch' in decorators else ''
+        yield of, o.name, 'setter' in decorators
+
+@pytest.mark.parametrize('module', sorted((root.parent/'siamese_verify').glob('*.py')), ids=lambda o: o.stem)
+def test_defined_once(module):
+    names = list(definitions(module.read_text()))
+    twice = {o for o in names if names.count(o) > 1}
+    assert not twice, f'{module.name} defines {twice} twice: the later one hides the earlier'
