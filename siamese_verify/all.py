@@ -22,3 +22,4 @@ from siamese_verify.report import *
 from siamese_verify.verifier import *
 from siamese_verify.gallery import *
 from siamese_verify.shipping import *
+from siamese_verify.onnx import *

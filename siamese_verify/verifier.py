@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/verifier.html.md"""
 # %% auto #0
 __all__ = ['named_metrics', 'format_number', 'answer_vocab', 'read_image', 'is_address', 'Preprocessing', 'build_encoder',
            'check_keys', 'distance_table', 'Verifier', 'check_config', 'Answer', 'percent', 'figure_html',
-           'probe_image', 'write_beside', 'read_config']
+           'probe_image', 'load_strangers', 'write_beside', 'read_config']
 
 # %% ../nbs/06_verifier.ipynb #cf30eff8
 import base64, hashlib, io, json, math, os, re, shutil
@@ -304,7 +304,7 @@ class Verifier:
 format_number = 1
 _keys = ['format','library','encoder','preprocessing','metric','threshold','fitted','calibration','unsure','rates',
          'not_measured','made']
-_added = ['weights','probe','strangers']    # by `save`
+_added = ['weights','probe','strangers','onnx']    # by `save` and `add_onnx`
 _rates = 'classes','images','same','not_same','confidence','prior','threshold','rates','warning'
 
 def check_config(
@@ -338,6 +338,7 @@ def _check_added(config):
     if not isinstance(probe, list): raise ValueError('probe is a list')
     for o in probe: _check('probe', o)
     if config.get('strangers'): check_keys('strangers', config['strangers'], ('sha256','images','classes'))
+    if config.get('onnx'): check_keys('onnx', config['onnx'], ('sha256','bytes'))
 
 def _check_calibration(c):
     if c is None: return
@@ -557,6 +558,7 @@ def note_weights(self:Verifier) -> bytes: # What `model.safetensors` holds
     self.config['weights'] = dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), features=len(probe),
                                   parameters=sum(o.numel() for o in self.encoder.parameters()))
     self.config['probe'] = [float(f'{o:.8g}') for o in probe]
+    self.config.pop('onnx', None)    # of the weights before
     return data
 
 @patch(as_prop=True)
@@ -578,8 +580,12 @@ def _note_strangers(self:Verifier):
     self.config['strangers'] = dict(sha256=hashlib.sha256(data).hexdigest(), images=len(e), classes=len(np.unique(y)))
     return data
 
-def _load_strangers(file, about):
-    "Embeddings of strangers, and their classes; nothing if they were deleted"
+def load_strangers(
+    folder, # Of a verifier
+    config, # As `read_config` gives it
+): # Embeddings and numbers of classes; nothing if the file was deleted
+    "Embeddings of strangers, and their classes"
+    file,about = Path(folder)/'strangers.safetensors',config.get('strangers')
     if about is None or not file.is_file(): return
     from safetensors.numpy import load
     if file.stat().st_size>2**28:
@@ -647,10 +653,10 @@ def load(cls:Verifier,
 ) -> Verifier:
     "The verifier in a folder; runs nothing that is in it"
     config = read_config(folder)
-    check_keys('config.json', config, [*_keys,'weights','probe'], ('strangers',))
+    check_keys('config.json', config, [*_keys,'weights','probe'], ('strangers','onnx'))
     encoder = build_encoder(config['encoder'])
     _load_weights(encoder, Path(folder)/'model.safetensors', config['weights'])
-    v = cls(encoder.to(device), config, _load_strangers(Path(folder)/'strangers.safetensors', config.get('strangers')))
+    v = cls(encoder.to(device), config, load_strangers(folder, config))
     v.check_probe()
     return v
 
@@ -735,7 +741,7 @@ def _of_strangers(o):
 def _cell(o): return escape(str(o), False).replace('|', '\\|').replace('\n', ' ')
 
 # %% ../nbs/06_verifier.ipynb #d11c9f26
-_files = 'config.json','model.safetensors','strangers.safetensors','README.md'
+_files = 'config.json','model.safetensors','model.onnx','strangers.safetensors','README.md'
 
 @patch(cls_method=True)
 def from_pretrained(cls:Verifier,
