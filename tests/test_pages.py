@@ -1,4 +1,4 @@
-"Pages as they are typed: the visible cells of a tutorial or an explanation define every name that they use"
+"Pages as they are typed: visible cells define every name that they use; and modules define each name once"
 import ast, builtins, importlib, json
 from pathlib import Path
 
