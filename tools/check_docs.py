@@ -42,6 +42,7 @@ def problems():
         for src, alt in page.pictures:
             if not alt: yield f'{here}: a picture without a text (#| fig-alt: or ![text](...)): {src}'
         for ref in re.findall(r'(?<!\w)(?:@(?:fig|tbl|eq|sec)-\w+|\{#\w+|\$\$)', page.text): yield f'{here}: not rendered: {ref}'
+        for ref in re.findall(r'\]\(\S+\)', page.text): yield f'{here}: no link, since code in it links by itself: {ref}'
     for css in site.rglob('*.css'):
         for url in re.findall(r'(?:url\(|@import )["\']?(https?:[^)"\']+)', css.read_text(encoding='utf-8')):
             yield f'{css.relative_to(site)}: loads {url}'
