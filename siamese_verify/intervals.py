@@ -12,7 +12,7 @@ __all__ = ['Rate', 'short_rate', 'exact_interval', 'jackknife_variance', 'effect
 
 # %% ../nbs/02a_intervals.ipynb #5430c690
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property,lru_cache
 
 from fastai.vision.all import *
 from scipy import stats
@@ -145,16 +145,20 @@ class PairCounts:
     ):
         self.curve,self.clusters,self.links,self.n_images = curve,clusters,links,n_images
         self.between = None    # function of a threshold: false matches of each two clusters, and their not same pairs
+        self.same,self.not_same = same,not_same
         self.n_same,self.n_not_same = same.sum(1),not_same.sum(1)
-        below = [np.zeros((len(same),same.shape[1]+1), int) for _ in range(2)]
-        for o,n in zip(below, (same, not_same)): n.cumsum(1, out=o[:,1:])
-        wrong = self.n_same[:,None]-below[0],below[1]    # at each cut
-        self.fnm,self.fm = (o[:,:len(curve)] for o in wrong)
+
+    @cached_property
+    def fnm(self): return self.n_same[:,None]-_below(self, self.same)    # false non-matches at each cut
+    @cached_property
+    def fm(self): return _below(self, self.not_same)
 
     def __len__(self): return len(self.clusters)
     def __repr__(self):
         images = f' of {self.n_images:,} images' if self.n_images else ''
         return f'{len(self):,} clusters{images}: {self.curve!r}'
+
+def _below(counts, n): return np.pad(n.cumsum(1), ((0,0),(1,0)))[:,:len(counts.curve)]
 
 # %% ../nbs/02a_intervals.ipynb #e10ad054
 class Binner:
@@ -201,7 +205,11 @@ def pair_cuts(
 # %% ../nbs/02a_intervals.ipynb #79d02a5e
 class Tally:
     "Counts of pairs, by cluster, by kind and by bin"
-    def __init__(self, g, bins, device='cpu'):
+    def __init__(self,
+        g, # Number of clusters
+        bins, # Number of bins
+        device='cpu', # Where they're counted
+    ):
         self.g,self.bins = g,bins
         self.all = torch.zeros(2*bins, dtype=torch.long, device=device)
         self.of = torch.zeros(g*2*bins, dtype=torch.long, device=device)
@@ -253,8 +261,7 @@ def counts(self:Tally, first, last, *args) -> PairCounts:
     used = np.flatnonzero(same+not_same)
     of = self.of.view(self.g, 2, -1).cpu().numpy()
     curve = ErrorCurve(first[used], last[used], same[used], not_same[used])
-    not_same,same = of.swapaxes(0, 1).take(used, 2)
-    return PairCounts(curve, same, not_same, *args)
+    return PairCounts(curve, of[:,1].take(used, 1), of[:,0].take(used, 1), *args)
 
 # %% ../nbs/02a_intervals.ipynb #283c1a8e
 @patch(cls_method=True)
