@@ -10,6 +10,7 @@ __all__ = ['check_out', 'demo', 'train', 'predict', 'main']
 # %% ../nbs/07_cli.ipynb #30629345
 import inspect, os, shlex, sys, warnings
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from fastcore.script import anno_parser
@@ -19,9 +20,12 @@ from .commands import *
 def check_out(
     out, # Folder to write to
     demo=False, # May a model of the demo be there?
+    resume=False, # May an interrupted training be there?
 ):
     "Raise an error if a folder cannot be written to, or if somebody's model is in it"
-    if not demo and any((out/o).exists() for o in ('model.pkl','config.json')):
+    begun = [*out.glob('.*.ckpt')]
+    if begun and not resume: raise FileExistsError(f'a training was interrupted in {out}: go on with --resume, or give another --out')
+    if not demo and not begun and any((out/o).exists() for o in ('model.pkl','config.json')):
         raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
     there = next(o for o in (out, *out.absolute().parents) if o.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -85,13 +89,13 @@ def _learner(images, store, arch, bs, flip, seed, chunk=None, **kwargs):
     return learn
 
 # %% ../nbs/07_cli.ipynb #99889e4e
-def _train(learn, epochs, lr, scratch):
+def _train(learn, epochs, lr, scratch, cbs=None):
     "Train as long as it says, a new head first alone; into a file, without progress bars"
     from siamese_verify.all import SiameseModel, epoch_table
     if not epochs: return
-    if scratch: learn.fit_one_cycle(epochs, lr or 1e-2)
-    elif isinstance(learn.model, SiameseModel): learn.fine_tune(epochs, 20*(lr or 1e-4))
-    else: learn.fit_one_cycle(epochs, slice(lr or 1e-4, 100*(lr or 1e-4)))    # the threshold may learn faster
+    if scratch: learn.fit_one_cycle(epochs, lr or 1e-2, cbs=cbs)
+    elif isinstance(learn.model, SiameseModel): learn.fine_tune(epochs, 20*(lr or 1e-4), cbs=cbs)
+    else: learn.fit_one_cycle(epochs, slice(lr or 1e-4, 100*(lr or 1e-4)), cbs=cbs)    # the threshold may learn faster
     if not sys.stdout.isatty(): print(epoch_table(learn))
 
 def _quiet(learn):
@@ -123,7 +127,7 @@ def _write(learn, out, table, rates=None, seed=None):
         _save_picture(out/'mistakes.png')
     plot_distance_histogram(*learn.split_pairs()[:2], learn.model.threshold, title='all validation pairs')
     _save_picture(out/'distances.png')
-    print(f'\nIn {out}: {", ".join(sorted(f.name for f in out.iterdir()))}')
+    print(f'\nIn {out}: {", ".join(sorted(f.name for f in out.glob("[!.]*")))}')
 
 def _write_verifier(learn, out, rates, seed):
     "Write what answers without training, if there can be one"
@@ -211,14 +215,16 @@ def train(
     flip:bool=True, # Augment with mirrored images and other light? Not for letters, say
     skip:bool=False, # Leave out files that cannot be read, and name them?
     leaks:bool=False, # Go on although there are copies of an image in two splits?
+    resume:bool=False, # Go on with a training that was interrupted, if there is one in `out`?
     seed:int=42, # Seed of the split, the pairs and the model
 ):
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
-    command = _command(train, locals())
+    args = locals() | dict(resume=False)
+    command = _command(train, args)
     out,scratch = Path(out),scratch or arch=='small'
-    check_out(out)
+    check_out(out, resume=resume)
     _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch)
-    from siamese_verify.all import once, shared_store, start_ranks
+    from siamese_verify.all import Checkpoint, once, shared_store, start_ranks
     start_ranks()
     images = once(_images, path, pattern, valid, skip, seed)
     print(images)
@@ -228,17 +234,25 @@ def train(
     kwargs = dict(chunk=chunk, kind=kind, pretrained=not scratch)
     learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
     fit = partial(_fit_best, epochs=epochs, lr=lr, scratch=scratch, fmr=fmr)
-    way,table,before = fit(learn)
+    about = _command(train, args | dict(path=Path(path).resolve(), out='.'))
+    def checkpoint(name): return Checkpoint(out/f'.{name}.ckpt', about)
+    way,table,before = fit(learn, cbs=checkpoint('train'))
     print(f'\n{table}')
+    numbers = count()
     def again(images):
         learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
-        fit(learn, only=way)
+        fit(learn, only=way, cbs=checkpoint(f'fold{next(numbers)}'))
         return learn
     once(_write, learn, out, table.to_df(), table, seed)
     told = dict(rates=table, before=before, audit=audit, command=command, seed=seed)
     once(_report, learn, out, **told)
     if n_folds: once(_report, learn, out, each_once=_each_class_once(images, again, n_folds, fmr), **told)
+    once(_over, out)
     print(f'Report: {out/"report.html"}')
+
+def _over(out):
+    "Take away what an interrupted training would have gone on from"
+    for o in out.glob('.*.ckpt'): o.unlink()
 
 # %% ../nbs/07_cli.ipynb #94dfc65b
 def _audit(images, store, leaks):
@@ -251,18 +265,18 @@ def _audit(images, store, leaks):
     return audit
 
 # %% ../nbs/07_cli.ipynb #3321e9ae
-def _fit_best(learn, epochs, lr, scratch, fmr, only=None):
+def _fit_best(learn, epochs, lr, scratch, fmr, only=None, cbs=None):
     "What is best on classes that aren't reported on, or one way, which the learner keeps: its name and rates, and those before"
     from siamese_verify.all import SiameseModel
     if isinstance(learn.model, SiameseModel):
-        _train(learn, epochs, lr, scratch)
+        _train(learn, epochs, lr, scratch, cbs)
         return 'trained',learn.report(),None
     frozen,ways = {k:v.clone() for k,v in learn.model.state_dict().items()},{}
     if not scratch and only not in ('trained','trained and whitened'):
         ways |= _with_head(learn, fmr, 'as it was', 'whitened')
     if epochs and only not in ('as it was','whitened'):
         learn.model.use_head()
-        _train(learn, epochs, lr, scratch)
+        _train(learn, epochs, lr, scratch, cbs)
         ways |= _with_head(learn, fmr, 'trained', 'trained and whitened')
     way,why = _best_way(ways, fmr) if only not in ways else (only,'')
     head,rates = ways[way]

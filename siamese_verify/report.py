@@ -690,10 +690,8 @@ def write(self:Report,
 ) -> Path: # The same
     "Write the report to a file, whole or not at all"
     fname = Path(fname)
-    fname.parent.mkdir(parents=True, exist_ok=True)
-    tmp = fname.with_name(f'.{os.getpid()}{fname.name}')
-    tmp.write_text(self.to_html(), encoding='utf-8')
-    os.replace(tmp, fname)
+    html = self.to_html()
+    write_whole(fname, lambda tmp: tmp.write_text(html, encoding='utf-8'))
     return fname
 
 # %% ../nbs/05b_report.ipynb #f5011686

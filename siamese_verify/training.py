@@ -6,7 +6,8 @@ Docs: https://siamese-verify.github.io/siamese_verify/training.html.md"""
 
 # %% auto #0
 __all__ = ['pair_rows', 'all_pairs', 'count_all', 'LoggedRate', 'CurveMetric', 'EER', 'PairAccuracy', 'SiameseLearner',
-           'siamese_learner', 'KeepStats', 'StopDiverged', 'StartThreshold', 'epoch_table', 'SplitRates']
+           'siamese_learner', 'KeepStats', 'StopDiverged', 'learning_rates', 'StartThreshold', 'epoch_table',
+           'SplitRates']
 
 # %% ../nbs/04_training.ipynb #52f2b54f
 from fastai.vision.all import *
@@ -147,16 +148,21 @@ def PairAccuracy() -> CurveMetric:
 # %% ../nbs/04_training.ipynb #d8243ee1
 class SiameseLearner(Learner):
     "A `Learner` of pairs, which embeds each image once when it evaluates"
-    diverged = None    # what `StopDiverged` has to say
+    stopped = None    # what a callback says that has ended the training
+    trains,first_epoch = False,0    # after those that a `Checkpoint` has
     @delegates(Learner.fit)
     def fit(self, n_epoch, lr=None, **kwargs):
-        self.diverged = None
-        super().fit(n_epoch, lr, **kwargs)
-        if self.diverged: raise ValueError(self.diverged)
+        self.stopped,self.trains,self.first_epoch = None,True,0
+        try: super().fit(n_epoch, lr, **kwargs)
+        finally: self.trains = False
+        if self.stopped: raise ValueError(self.stopped)
 
     def _with_events(self, f, event_type, *args, **kwargs):
         if event_type=='fit': _check_fit(self)    # before a callback does anything
         super()._with_events(f, event_type, *args, **kwargs)
+
+    def _do_fit(self):
+        for self.epoch in range(self.first_epoch, self.n_epoch): self._with_events(self._do_epoch, 'epoch', CancelEpochException)
 
     def _do_epoch_validate(self, ds_idx=1, dl=None):
         super()._do_epoch_validate(dl=self.evaluated(self.dls[ds_idx] if dl is None else dl))
@@ -330,7 +336,7 @@ class StopDiverged(Callback):
         self.model.load_state_dict(self.good)
         self.opt.clear_state()
         lr = max(o['lr'] for o in self.opt.hypers)
-        self.learn.diverged = (f'{what} at step {self.iter+1} of epoch {self.epoch}, so the training has diverged: take a lower '
+        self.learn.stopped = (f'{what} at step {self.iter+1} of epoch {self.epoch}, so the training has diverged: take a lower '
                                f'learning rate than {lr:.2g}. The model has the weights from before this epoch')
         raise CancelFitException()
 
@@ -338,12 +344,15 @@ class StopDiverged(Callback):
 def _check_fit(learn):
     "Raise an error for a training that can't be one"
     check_number('the number of epochs', learn.n_epoch, 0, kind=int)
-    for o in (rates := _rates(learn)): check_number('the learning rate', o, 0)
+    for o in (rates := learning_rates(learn)): check_number('the learning rate', o, 0)
     if not any(rates): raise ValueError('the learning rate is above 0, not 0')
     if not len(learn.dls.train.dataset): raise ValueError('the learner was loaded without its data: set learn.dls = pairs.dls(...)')
     if not any(o.requires_grad for o in learn.model.parameters()): raise ValueError('all weights are frozen: call learn.unfreeze()')
 
-def _rates(learn):
+# %% ../nbs/04_training.ipynb #e3b7c915
+def learning_rates(
+    learn, # A `Learner` in a fit
+) -> list:
     "Some of the learning rates that are scheduled, or the one that is set"
     scheds = [o.scheds['lr'] for o in learn.cbs if isinstance(o, ParamScheduler) and 'lr' in o.scheds]
     if not scheds: return [o['lr'] for o in learn.opt.hypers]
@@ -352,7 +361,7 @@ def _rates(learn):
 # %% ../nbs/04_training.ipynb #05dc679c
 class StartThreshold(Callback):
     "Training starts a learned threshold where the distances of a batch are, if nobody has set, loaded or trained it"
-    order = 5    # before several processes share the model
+    order = -5    # before several processes share the model
     def before_fit(self):
         model = self.model
         if not getattr(model, 'starts_at_data', False) or model.threshold!=1: return

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np, torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from fastai.vision.all import ConvLayer, Flatten, Resize, SGD, TensorImage, aug_transforms, set_seed
+from fastai.vision.all import Callback, ConvLayer, Flatten, Resize, SGD, TensorImage, aug_transforms, set_seed
 from torch import nn
 
 from siamese_verify.data import *
@@ -17,6 +17,7 @@ from siamese_verify.model import *
 from siamese_verify.pairs import *
 from siamese_verify.ranks import *
 from siamese_verify.training import *
+from siamese_verify.checkpoints import *
 from siamese_verify.evaluation import *
 
 torch.set_num_threads(1)
@@ -90,6 +91,23 @@ def augmented(path):
     cb.draw_as(my_rank()[0])
     with torch.no_grad(): return dict(x=learn.dls.train.after_batch((TensorImage(torch.ones(2,3,16,16).cumsum(-1)*16),))[0].flatten().tolist())
 
+class PowerCut(Callback):
+    "Stop when an epoch has been written"
+    order = 90
+    def after_epoch(self):
+        if self.epoch==1: raise KeyboardInterrupt
+
+def resumed(path):
+    "A training of three epochs, and one that is interrupted after two of them"
+    def trained(*cbs):
+        learn = learner(path, aug=True)
+        with learn.no_bar(), learn.no_logging(): learn.fit(3, cbs=cbs)
+        return [*weights(learn.model), torch.rand(1).item()]
+    file = path/f'resumed by {my_rank()[1]}.ckpt'
+    whole = trained()
+    try: trained(Checkpoint(file), PowerCut())
+    except KeyboardInterrupt: return dict(whole=whole, again=trained(Checkpoint(file)), epoch=read_checkpoint(file)['epoch'])
+
 def random_splits(path):
     "A splitter without a seed"
     images = LabeledImages.from_folder(path/'images')
@@ -119,8 +137,8 @@ def stores(path):
 trainings = dict(threshold={}, distance=dict(kind='distance', workers=2, store=False), head=dict(kind='head', by='pairs'),
                  pairs=dict(by='pairs'), head_of_all=dict(kind='head'), chunk=dict(chunk=2))
 
-tasks = {1: [*trainings, 'gradients', 'counts', 'share_of_epochs', 'stores'], 4: ['gradients'],
-         2: [*trainings, 'gradients', 'counts', 'share_of_epochs', 'stores', 'augmented', 'random_splits', 'odd_batch', 'fails_once']}
+tasks = {1: [*trainings, 'gradients', 'counts', 'share_of_epochs', 'stores', 'resumed'], 4: ['gradients'],
+         2: [*trainings, 'gradients', 'counts', 'share_of_epochs', 'stores', 'augmented', 'resumed', 'random_splits', 'odd_batch', 'fails_once']}
 
 def work(k, n, port, path):
     "All tasks of process k of n, whose findings it writes to files"

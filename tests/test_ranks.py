@@ -66,6 +66,12 @@ def test_each_image_once(found):
         both = [c for k in range(0, len(order), 8) for o in (first,second) for c in o[split][1][k//2:k//2+4]]
         assert both[:len(order)]==classes
 
+def test_resumed(found):
+    "Augmentation draws other numbers in each process, and the same ones after an interruption"
+    one,first,second = found('resumed')
+    for o in one,first: assert o['epoch']==2 and o['again']==o['whole']
+    assert first==second
+
 def test_augmented(found):
     first,second = found('augmented')
     assert np.abs(np.subtract(first['x'], second['x'])).max()>.01

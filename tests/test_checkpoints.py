@@ -1,0 +1,101 @@
+"A training that is killed at any moment, and goes on"
+import multiprocessing, os, random, subprocess, sys, time
+from pathlib import Path
+
+import pytest, torch
+from fastai.vision.all import aug_transforms, set_seed
+from PIL import Image
+
+from siamese_verify.checkpoints import *
+from siamese_verify.datasets import *
+from siamese_verify.data import *
+from siamese_verify.model import *
+from siamese_verify.store import *
+from siamese_verify.loaders import *
+from siamese_verify.training import *
+
+torch.set_num_threads(1)
+fork = multiprocessing.get_context('fork')    # imports once
+
+@pytest.fixture(scope='module')
+def digits():
+    images = Digits(ClassSplitter(.3))
+    images = images.subset(range(0, len(images), 10))
+    return images,images.store(16)
+
+def train(digits, file, out=None, epochs=5):
+    "Some epochs, from the last one in the file on; weights go to another file"
+    images,store = digits
+    set_seed(1)
+    dls = images.dls(bs=32, store=store, after_batch=aug_transforms(do_flip=False), seed=2)
+    learn = siamese_learner(dls, create_siamese_model(small_encoder(n_out=8, n_layers=2), 'threshold'))
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, 1e-2, cbs=Checkpoint(file))
+    if out: torch.save(learn.model.state_dict(), out)
+
+def test_killed(digits, tmp_path):
+    "Twenty kills: each start goes on where the last whole epoch ended, and the end is the same"
+    start = time.time()
+    train(digits, tmp_path/'whole.ckpt', tmp_path/'whole.pth')
+    seconds,rng,kills,done = time.time()-start,random.Random(0),0,set()
+    while kills<20:
+        file,out,last = tmp_path/f'{kills}.ckpt',tmp_path/f'{kills}.pth',-1
+        while not out.exists():
+            p = fork.Process(target=train, args=(digits, file, out))
+            p.start()
+            p.join(rng.uniform(.2, .8)*seconds if kills<20 else None)
+            if p.exitcode is None:
+                p.kill()
+                p.join()
+                kills += 1
+            else: assert p.exitcode==0
+            epoch = read_checkpoint(file)['epoch'] if file.exists() else -1    # whole, if it is there
+            assert epoch>=last
+            last = epoch
+            done.add(epoch)
+        whole,again = (torch.load(o) for o in (tmp_path/'whole.pth', out))
+        assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a,b in zip(whole.values(), again.values()))
+    assert len(done)>2
+
+def test_half_a_file(digits, tmp_path, monkeypatch):
+    "A disk that is full while a checkpoint is written leaves the one before"
+    file = tmp_path/'a.ckpt'
+    train(digits, file, epochs=1)
+    before = file.read_bytes()
+    def full(state, f):
+        f.write_bytes(b'half')
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(OSError): train(digits, tmp_path/'b.ckpt', epochs=1)
+    assert file.read_bytes()==before and os.listdir(tmp_path)==['a.ckpt']
+
+def test_runs_nothing(tmp_path):
+    "A pickle in disguise is not opened"
+    class Evil:
+        def __reduce__(self): return os.system, (f'touch {tmp_path}/harm',)
+    torch.save(Evil(), tmp_path/'evil.ckpt')
+    with pytest.raises(ValueError, match='cannot be read as a checkpoint'): read_checkpoint(tmp_path/'evil.ckpt')
+    assert not (tmp_path/'harm').exists()
+
+def command(path, out, *more):
+    "The command, without a shell"
+    args = 'train', 'colours', '--arch=small', '--size=16', '--epochs=5', '--bs=32', f'--out={out}', *more
+    return subprocess.Popen([Path(sys.executable).parent/'siamese_verify', *args], cwd=path, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True, env={**os.environ, 'OMP_NUM_THREADS':'1'})
+
+def test_command(tmp_path):
+    "Killed, refused without --resume, gone on with: the same files, and no checkpoint left"
+    for hue in range(0, 240, 20):
+        (tmp_path/'colours'/str(hue)).mkdir(parents=True)
+        for k in range(5): Image.new('HSV', (20,20), (hue,255,255-20*k)).convert('RGB').save(tmp_path/'colours'/str(hue)/f'{k}.png')
+    killed,whole = command(tmp_path, 'a'),command(tmp_path, 'b')
+    while not (tmp_path/'a'/'.train.ckpt').exists() and killed.poll() is None: time.sleep(.01)
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path/'a'/'model.pkl').exists()
+    refused = command(tmp_path, 'a')
+    assert refused.wait()==2 and 'a training was interrupted in a: go on with --resume' in refused.stderr.read()
+    again = command(tmp_path, 'a', '--resume')
+    assert again.wait()==whole.wait()==0, again.stderr.read()+whole.stderr.read()
+    for name in 'results.csv','mistakes.csv','model.safetensors':
+        assert (tmp_path/'a'/name).read_bytes()==(tmp_path/'b'/name).read_bytes()
+    assert not [*(tmp_path/'a').glob('.*')]
