@@ -37,7 +37,7 @@ def _of_demo(out):
     return results.exists() and results.read_text().startswith('kind,')
 
 # %% ../nbs/07_cli.ipynb #d6e393aa
-def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained):
+def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained, loss=None):
     "Raise an error for options of `train` that cannot work, before anything is read"
     from siamese_verify.data import check_number
     if kind not in ('head','threshold','distance'): raise ValueError(f'--kind is head, threshold or distance, not {kind!r}')
@@ -46,6 +46,7 @@ def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained):
     if lr is not None: check_number('--lr', lr, 1e-12, 1e6)
     if fmr is not None: check_number('--fmr', fmr, 1e-9, 1-1e-9)
     if fmr is not None and kind=='head': raise ValueError('--fmr is for a threshold or a distance, not for a head')
+    if loss and kind=='head': raise ValueError(f'--loss {loss} trains distances: leave --kind out')
     if not epochs and (kind=='head' or untrained):
         raise ValueError('--epochs 0 keeps a pretrained encoder as it is: give more to train a head, or from scratch')
 
@@ -76,15 +77,15 @@ def _arch(name):
     if name in own: return own[name]
     return models.get_model_builder(name) if name in models.list_models() else name
 
-def _learner(images, store, arch, bs, flip, seed, chunk=None, **kwargs):
+def _learner(images, store, arch, bs, flip, seed, chunk=None, loss=None, **kwargs):
     "A learner of all pairs of batches of images, with the usual augmentation"
-    from siamese_verify.all import aug_transforms, create_siamese_model, my_rank, set_seed, siamese_learner
+    from siamese_verify.all import MetricLoss, aug_transforms, create_siamese_model, my_rank, set_seed, siamese_learner
     set_seed(seed)
     bs = min(bs, len(images.splits['train']))
     bs -= bs%my_rank()[1]    # which share it
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
     dls = images.dls(bs=bs, per_class=min(4, bs//2), store=store, after_batch=tfms, seed=seed)
-    learn = siamese_learner(dls, create_siamese_model(_arch(arch), **kwargs), chunk=chunk)
+    learn = siamese_learner(dls, create_siamese_model(_arch(arch), **kwargs), loss_func=loss and MetricLoss(loss), chunk=chunk)
     if not sys.stdout.isatty(): _quiet(learn)
     return learn
 
@@ -201,6 +202,7 @@ def train(
     path:Path, # Folder with a folder of images for each class, or with such folders in `train` and `valid`
     arch:str='resnet34', # Encoder: `small`, `efficientnet_lite0`, or the name of a torchvision or timm model
     kind:str='threshold', # `head`, `threshold` or `distance`
+    loss:str=None, # Loss of pytorch-metric-learning to train with, as `MultiSimilarityLoss`
     out:Path='siamese_verify_model', # New folder for the model, the table and the pictures
     size:int=224, # Height and width that images are resized to
     epochs:int=5, # Passes over the training images; 0 whitens a pretrained encoder, in seconds, and trains nothing
@@ -223,15 +225,17 @@ def train(
     command = _command(train, args)
     out,scratch = Path(out),scratch or arch=='small'
     check_out(out, resume=resume)
-    _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch)
-    from siamese_verify.all import Checkpoint, once, shared_store, start_ranks
+    _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch, loss)
+    if loss: kind = 'distance'
+    from siamese_verify.all import Checkpoint, MetricLoss, once, shared_store, start_ranks
+    if loss: MetricLoss(loss)    # is there one?
     start_ranks()
     images = once(_images, path, pattern, valid, skip, seed)
     print(images)
     n_folds = _n_folds(images, folds, valid)
     store = shared_store(images, size)
     audit = once(_audit, images, store, leaks)
-    kwargs = dict(chunk=chunk, kind=kind, pretrained=not scratch)
+    kwargs = dict(chunk=chunk, loss=loss, kind=kind, pretrained=not scratch)
     learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
     fit = partial(_fit_best, epochs=epochs, lr=lr, scratch=scratch, fmr=fmr)
     about = _command(train, args | dict(path=Path(path).resolve(), out='.'))
@@ -347,7 +351,7 @@ def predict(
 
 # %% ../nbs/07_cli.ipynb #daa69dd1
 _commands = dict(demo=demo, train=train, verify=verify, predict=predict, enroll=enroll, identify=identify, info=info,
-                 export=export)
+                 export=export, encoders=encoders)
 _usage = f"""usage: siamese_verify COMMAND ...
 
 Do two images show the same thing?

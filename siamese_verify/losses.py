@@ -9,6 +9,7 @@ __all__ = ['PairCrossEntropy', 'check_targets', 'ContrastiveLoss', 'BatchLoss', 
 
 # %% ../nbs/03_losses.ipynb #300fa52f
 import inspect
+from difflib import get_close_matches
 from importlib import import_module
 
 from fastai.vision.all import *
@@ -128,18 +129,21 @@ class MetricLoss(BatchLoss):
         loss, # A loss, or the name of one
         miner=None, # A miner, or the name of one
         pair_loss=None, # Loss of validation pairs; `ContrastiveLoss()` if not given
-        **kwargs # For a loss that is given by its name
+        **kwargs # For a loss that is given by its name; `siamese_learner` finds `num_classes` and `embedding_size`
     ):
         super().__init__(pair_loss or ContrastiveLoss())
         if kwargs and not isinstance(loss, str):
             raise TypeError(f'{", ".join(kwargs)}: only for a loss that is given by its name')
-        self.loss = _metric_learning('losses', loss, **kwargs)
+        self.loss,self.of = _metric_learning('losses', loss, **kwargs),None
         self.miner = miner and _metric_learning('miners', miner)
 
     def batch(self, e, y):
+        if isinstance(self.loss, partial): raise TypeError(_needs(self.loss.func, self.loss.keywords))
+        classes = y if self.of is None else self.of.to(y.device)[y]
+        if (classes<0).any(): return AllPairsLoss(self.pair_loss).batch(e, y)
         e = e.as_subclass(Tensor).flatten(1)
-        if not self.miner: return self.loss(e, y)
-        return self.loss(e, y, self.miner(e, y))
+        if not self.miner: return self.loss(e, classes)
+        return self.loss(e, classes, self.miner(e, classes))
 
 # %% ../nbs/03_losses.ipynb #5af97849
 def _metric_learning(kind, o, **kwargs):
@@ -150,14 +154,43 @@ def _metric_learning(kind, o, **kwargs):
     try: module = import_module(f'pytorch_metric_learning.{kind}')
     except ImportError as e:
         raise ImportError(f'{o} needs pytorch-metric-learning: pip install siamese_verify[metric]') from e
-    if not hasattr(module, o): raise ValueError(f'there is no {o} among the {kind} of pytorch-metric-learning')
+    if not hasattr(module, o): raise ValueError(f'there is no {o} among the {kind} of pytorch-metric-learning{_like(o, dir(module))}')
     return _made(getattr(module, o), **kwargs)
 
-def _made(cls, **kwargs):
-    "An object of a class, or an error that names the arguments that it still needs"
+def _like(o, names):
+    "Names that are similar to one that doesn't exist"
+    similar = get_close_matches(o, [n for n in names if n[0].isupper()])
+    return f'; is it {" or ".join(similar)}?' if similar else ''
+
+def _missing(cls, kwargs):
     args = inspect.signature(cls).parameters.values()
-    missing = [o.name for o in args if o.default is o.empty and o.kind is o.POSITIONAL_OR_KEYWORD and o.name not in kwargs]
-    if missing:
-        raise TypeError(f'{cls.__name__} needs {", ".join(missing)}: pass them on, as in MetricLoss({cls.__name__!r}, {missing[0]}=...)')
+    return [o.name for o in args if o.default is o.empty and o.kind is o.POSITIONAL_OR_KEYWORD and o.name not in kwargs]
+
+def _needs(cls, kwargs):
+    missing = _missing(cls, kwargs)
+    return f'{cls.__name__} needs {", ".join(missing)}: pass them on, as in MetricLoss({cls.__name__!r}, {missing[0]}=...)'
+
+def _made(cls, **kwargs):
+    "An object of a class; a `partial` if only the data can tell what it needs; or an error that names it"
+    missing = _missing(cls, kwargs)
+    if missing and {*missing}<={'num_classes','embedding_size'}: return partial(cls, **kwargs)
+    if missing: raise TypeError(_needs(cls, kwargs))
     try: return cls(**kwargs)
     except TypeError as e: raise TypeError(f'{cls.__name__} takes other arguments than {", ".join(kwargs)}: {e}') from e
+
+# %% ../nbs/03_losses.ipynb #a40c7e22
+@patch
+def make_for(self:MetricLoss,
+    y, # Classes of the images that train
+    n_classes, # Number of classes in all
+    size, # Features of an embedding
+) -> nn.Module: # The loss
+    "Make a loss that has to know which classes train, or how large embeddings are"
+    if not isinstance(self.loss, partial): return self.loss
+    missing,classes = _missing(self.loss.func, self.loss.keywords),np.unique(y)
+    known = dict(num_classes=len(classes), embedding_size=size)
+    if 'num_classes' in missing:
+        self.of = torch.full((n_classes,), -1)
+        self.of[classes] = torch.arange(len(classes))
+    self.loss = self.loss(**{k:known[k] for k in missing})
+    return self.loss

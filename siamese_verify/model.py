@@ -98,7 +98,7 @@ def create_encoder(
     if isinstance(arch, nn.Module): return arch
     if not isinstance(arch, str) and not {'weights','pretrained'} & _options(arch): return arch()
     with _download(arch):
-        if isinstance(arch, str): body,stats,pool = _timm_body(arch, pretrained, n_in, **kwargs)
+        if isinstance(arch, str): body,stats,pool,kwargs = _timm_body(arch, pretrained, n_in, concat_pool, kwargs)
         else: body,stats,pool = _body(arch, pretrained, weights, n_in, cut)
     layers = [AdaptiveConcatPool2d() if concat_pool else nn.AdaptiveAvgPool2d(1), Flatten()]
     encoder = nn.Sequential(body, *layers) if pool else nn.Sequential(body)
@@ -148,16 +148,25 @@ def _body(arch, pretrained, weights, n_in, cut):
         raise ValueError(f'{arch.__name__} has no pooling layer to cut it at: pass cut, or an encoder')
     return create_body(model, n_in, pretrained, cut), getattr(arch, 'stats', imagenet_stats), True
 
-def _timm_body(arch, pretrained, n_in, **kwargs):
-    "A timm model without its classifier, the statistics that it expects, and whether we have to pool"
+def _timm_body(arch, pretrained, n_in, concat_pool, options):
+    "A timm model without its classifier, the statistics that it expects, whether we have to pool, and its options"
     try: import timm
     except ImportError as e:
         raise ImportError(f'the encoder {arch!r} needs timm: pip install siamese_verify[timm]') from e
     if ':' not in arch and not timm.is_model(arch):
         raise ValueError(f'timm has no model {arch!r}: timm.list_models("*resnet*"), say, lists some')
-    model = timm.create_model(arch, pretrained=pretrained, num_classes=0, in_chans=n_in, **kwargs)
+    model,options = _timm_model(arch, options, pretrained=pretrained, num_classes=0, in_chans=n_in)
     body = TimmBody(model, pretrained, None, n_in)
-    return body, (model.default_cfg['mean'], model.default_cfg['std']), body.needs_pool
+    maps = body.needs_pool and getattr(model, 'output_fmt', 'NCHW')=='NCHW'
+    body.needs_pool = concat_pool and maps    # the model's own pooling, unless it's to be another one
+    return body,(model.default_cfg['mean'],model.default_cfg['std']),body.needs_pool,options
+
+def _timm_model(arch, options, **kwargs):
+    "A timm model, which takes images of any size if there is a way, and its options"
+    import timm
+    any_size = dict(dynamic_img_size=True) | options
+    try: return timm.create_model(arch, **kwargs, **any_size),any_size
+    except TypeError: return timm.create_model(arch, **kwargs, **options),options    # it has no such option
 
 # %% ../nbs/01_model.ipynb #fb611b8b
 def efficientnet_lite0(

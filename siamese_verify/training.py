@@ -301,7 +301,12 @@ def _metric_loss(dls, model, loss):
     "The loss in a `MetricLoss`, as a part of the model: so its parameters are trained, saved and loaded"
     if not isinstance(dls.train, ImageDL) or not _is_distance(model):
         raise ValueError('a MetricLoss trains embeddings on images with classes: take kind="distance" and LabeledImages.dls')
-    return loss.loss.to(dls.device)
+    images = dls.train.dataset.items
+    return loss.make_for(images.y, len(dls.images.vocab), _embedding_size(dls, model)).to(dls.device)
+
+def _embedding_size(dls, model):
+    x = dls.train.one_batch()[0][:1]
+    with eval_mode(model.to(dls.device)), torch.no_grad(): return model.encode(x).flatten(1).shape[1]
 
 # %% ../nbs/04_training.ipynb #9ca3cd3a
 def _normalized(dls, stats):

@@ -68,11 +68,17 @@ def test_targets_of_a_loss(o):
 
 metric_losses = dict(
     unknown=(dict(loss='FooLoss'), 'there is no FooLoss among the losses of pytorch-metric-learning'), None_=(dict(loss=None), 'give one of the losses of pytorch-metric-learning, or its name, not None'), number=(dict(loss=7), 'give one of the losses'), a_class=(dict(loss=nn.CrossEntropyLoss), r'give a CrossEntropyLoss\(...\), or its name, not the class'),
-    missing=(dict(loss='ProxyAnchorLoss'), 'ProxyAnchorLoss needs num_classes, embedding_size'), missing_one=(dict(loss='ProxyAnchorLoss', num_classes=3), 'ProxyAnchorLoss needs embedding_size'), unknown_argument=(dict(loss='TripletMarginLoss', foo=1), 'TripletMarginLoss takes other arguments than foo'), miner=(dict(loss='TripletMarginLoss', miner='FooMiner'), 'there is no FooMiner among the miners'), arguments_of_an_object=(dict(loss=nn.CrossEntropyLoss(), foo=1), 'foo: only for a loss that is given by its name'))
+    unknown_argument=(dict(loss='TripletMarginLoss', foo=1), 'TripletMarginLoss takes other arguments than foo'), miner=(dict(loss='TripletMarginLoss', miner='FooMiner'), 'there is no FooMiner among the miners'), arguments_of_an_object=(dict(loss=nn.CrossEntropyLoss(), foo=1), 'foo: only for a loss that is given by its name'))
 @each('o', metric_losses)
 def test_metric_losses(o):
     pytest.importorskip('pytorch_metric_learning')
     end(lambda: MetricLoss(**o[0]), fails(o[1]))
+
+@each('o', dict(missing=({}, 'ProxyAnchorLoss needs num_classes, embedding_size'), missing_one=(dict(num_classes=3), 'ProxyAnchorLoss needs embedding_size')))
+def test_metric_losses_of_unknown_classes(o):
+    pytest.importorskip('pytorch_metric_learning')
+    e = DistanceSiamese(nn.Identity())(torch.rand(4,2))
+    end(lambda: MetricLoss('ProxyAnchorLoss', **o[0])(e, torch.tensor([0,0,1,1])), fails(o[1]))
 
 def test_a_splitter_of_other_models(): end(lambda: siamese_splitter(nn.Linear(2,2)), fails('siamese_splitter splits a model with an encoder, not Linear'))
 
