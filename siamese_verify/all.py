@@ -13,6 +13,7 @@ from siamese_verify.threshold import *
 from siamese_verify.intervals import *
 from siamese_verify.calibration import *
 from siamese_verify.curves import *
+from siamese_verify.worst import *
 from siamese_verify.losses import *
 from siamese_verify.training import *
 from siamese_verify.heads import *

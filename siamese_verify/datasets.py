@@ -30,7 +30,7 @@ def write_whole(
     "Write a file under another name and rename it, so that it's whole or as it was"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tmp = path.with_name(f'.{os.getpid()}{path.name}')
+    tmp = path.with_name(f'.{os.getpid()}.{path.name}')
     try:
         write(tmp)
         os.replace(tmp, path)

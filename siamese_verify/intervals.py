@@ -7,10 +7,11 @@ Docs: https://siamese-verify.github.io/siamese_verify/intervals.html.md"""
 # %% auto #0
 __all__ = ['Rate', 'short_rate', 'exact_interval', 'jackknife_variance', 'effective_number', 'degrees_of_freedom', 'shrinkage',
            'Estimates', 'PairCounts', 'Binner', 'pair_cuts', 'Tally', 'default_bins', 'bin_ends', 'count_pairs',
-           'check_labels', 'check_embeddings', 'first_cut', 'least_classes', 'few_warning', 'ErrorRates', 'check_rate',
-           'check_shares', 'Plan', 'plan_classes', 'Comparison', 'slopes', 'difference', 'compare_rates']
+           'check_labels', 'check_embeddings', 'CountNotes', 'first_cut', 'least_classes', 'few_warning', 'ErrorRates',
+           'check_rate', 'check_shares', 'Plan', 'plan_classes', 'Comparison', 'slopes', 'difference', 'compare_rates']
 
 # %% ../nbs/02a_intervals.ipynb #5430c690
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property,lru_cache
 
@@ -18,6 +19,7 @@ from fastai.vision.all import *
 from scipy import stats
 from scipy.special import betaincinv
 from .data import *
+from .datasets import *
 from .ranks import *
 from .model import *
 from .threshold import *
@@ -328,6 +330,7 @@ def count_pairs(
     thresholds=(), # Thresholds at which the counts are exact
     bins=None, # Number of bins, at most; as many as make a table of 2²¹ numbers if not given
     groups=None, # N names of groups that classes sit in, or of sessions: clusters instead of the classes
+    file=None, # Where to note what was counted so far; a count that was interrupted goes on from there
 ) -> PairCounts:
     "Compare all images with all others, N(N-1)/2 pairs, without keeping the distances"
     e,y = check_embeddings(e, y, distance_metric)
@@ -335,7 +338,7 @@ def count_pairs(
     order = np.lexsort((y, of))
     e,y,of = e[torch.from_numpy(order).to(e.device)],np.unique(y, return_inverse=True)[1][order],of[order]
     bins = bins or default_bins(len(clusters))
-    count = _count_few if len(e)<=1024 else _count_blocks
+    count = _count_few if len(e)<=1024 else partial(_count_blocks, file=file)
     counts = count(e, y, of, len(clusters), distance_metric, thresholds, bins)
     counts.clusters,counts.links,counts.n_images = clusters,len(clusters)*(len(clusters)-1)//2,len(e)
     counts.between = partial(_between_images, e, y, of, distance_metric)
@@ -376,21 +379,26 @@ def _count_few(e, y, of, g, distance_metric, thresholds, bins):
     d = distance_matrix(e, e, distance_metric).cpu().numpy()[i,j]
     return PairCounts.from_pairs(d, y[i]==y[j], of[i], of[j], thresholds, bins)
 
-def _count_blocks(e, y, of, g, distance_metric, thresholds, bins):
+def _count_blocks(e, y, of, g, distance_metric, thresholds, bins, file=None):
     cuts = pair_cuts(*_sample(e, y, distance_metric), bins, thresholds)
     binner,tally = Binner(cuts, e),Tally(g, len(cuts)+1, e.device)
     low,high = math.inf,-math.inf
     blocks = list(_blocks(of, min(max(2**22, 4*g*bins)//len(e), len(e)//8)+1))
+    notes = CountNotes(file, e, y, of, cuts)
     y,of = (torch.from_numpy(o).to(e.device) for o in (y, of))
     k,n = my_rank()
-    for i,j in blocks[k::n]:
+    done,low,high = notes.read(tally, low, high)
+    for nth,(i,j) in enumerate(blocks[k::n], 1):
+        if nth<=done: continue
         d = distance_matrix(e[i:], e[i:j], distance_metric)
         low,high = min(low, d.min().item()),max(high, d.max().item())
         a,b = torch.tril_indices(j-i, j-i, -1, device=e.device)
         tally.add(binner(d[a,b]), y[i+a]==y[i+b], of[i+a], of[i+b])
         if j<len(e): tally.add_block(binner(d[j-i:]).view(-1, j-i), y[j:], y[i:j], of[j:], of[i:j])
+        notes.write(tally, nth, low, high)
     ends = total(torch.tensor([-low,high], dtype=torch.double), 'max').tolist()
     for o in tally.all,tally.of: total(o)
+    notes.end()
     return tally.counts(*bin_ends(cuts, -ends[0], ends[1]), None, None)
 
 def _between_images(e, y, of, distance_metric, t):
@@ -410,6 +418,43 @@ def _blocks(of, n):
         j = int(ends[min(np.searchsorted(ends, i+n), len(ends)-1)])
         yield i,(j := j if j<=i+2*n else i+n)
         i = j
+
+# %% ../nbs/02a_intervals.ipynb #d1c9f0a4
+class CountNotes:
+    "What was counted so far, in a file, if there is one"
+    def __init__(self,
+        file, # File, or `None` to note nothing
+        e, # Embeddings, in the order in which they are compared
+        y, # Their labels
+        of, # Numbers of their clusters
+        cuts, # Where bins begin
+        seconds=10, # How long a write can wait
+    ):
+        k,n = my_rank()
+        self.file,self.seconds,self.last = file and Path(f'{file}.{k}' if n>1 else file),seconds,time.time()
+        if not file: return
+        digest = hashlib.sha256(repr((k, n, e.shape)).encode())
+        for o in e.cpu().numpy(),y,of,cuts: digest.update(np.ascontiguousarray(o))
+        self.digest = digest.hexdigest()
+
+    def read(self, tally, low, high):
+        "How many blocks were counted, and the ends of their distances; their counts go into the tally"
+        if not self.file or not self.file.exists(): return 0,low,high
+        try: o = torch.load(self.file, weights_only=True)
+        except Exception as e: raise ValueError(f'{self.file} cannot be read: delete it to count anew') from e
+        if o['digest']!=self.digest: raise ValueError(f'{self.file} is of other embeddings, labels or bins: delete it to count anew')
+        tally.all += o['all'].to(tally.all.device)
+        tally.of += o['of'].to(tally.of.device)
+        return o['done'],o['low'],o['high']
+
+    def write(self, tally, done, low, high):
+        if not self.file or time.time()-self.last<self.seconds: return
+        state = dict(digest=self.digest, done=done, low=low, high=high, all=tally.all.cpu(), of=tally.of.cpu())
+        write_whole(self.file, partial(torch.save, state))
+        self.last = time.time()
+
+    def end(self):
+        if self.file: self.file.unlink(missing_ok=True)
 
 # %% ../nbs/02a_intervals.ipynb #6fd173c7
 def _sample(e, y, distance_metric, n=512, n_same=2**16):

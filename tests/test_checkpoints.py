@@ -30,7 +30,7 @@ def train(digits, file, out=None, epochs=5):
     dls = images.dls(bs=32, store=store, after_batch=aug_transforms(do_flip=False), seed=2)
     learn = siamese_learner(dls, create_siamese_model(small_encoder(n_out=8, n_layers=2), 'threshold'))
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, 1e-2, cbs=Checkpoint(file))
-    if out: torch.save(learn.model.state_dict(), out)
+    if out: write_whole(out, lambda f: torch.save(learn.model.state_dict(), f))
 
 def test_killed(digits, tmp_path):
     "Twenty kills: each start goes on where the last whole epoch ended, and the end is the same"
