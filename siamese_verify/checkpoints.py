@@ -56,7 +56,8 @@ def training_facts(
             'loss':repr(learn.loss_func), 'images, pairs or batches':data_digest(learn.dls), 'number of processes':my_rank()[1]}
 
 # %% ../nbs/04b_checkpoints.ipynb #c0a81b15
-_run = uuid4().hex    # of this process
+_started = uuid4().hex
+def _this_process(): return f'{_started} {os.getpid()}'
 
 def read_checkpoint(
     file, # A file that `Checkpoint` has written
@@ -109,7 +110,7 @@ def state(self:Checkpoint) -> dict: # Tensors, numbers and texts
     smooth = log.smooth_loss
     scaler = getattr(learn, 'scaler', None)
     return _plain(dict(
-        format=1, run=_run, facts=self.facts, fit=self.n_fits, epoch=self.epoch, train_iter=learn.train_iter,
+        format=1, run=_this_process(), facts=self.facts, fit=self.n_fits, epoch=self.epoch, train_iter=learn.train_iter,
         model=learn.model.state_dict(), opt=learn.opt.state_dict(), scaler=scaler and scaler.state_dict(),
         log={o:getattr(log, o) for o in log._stateattrs}, smooth=[smooth.count, smooth.val],
         loaders=[[o.epoch, o.rng.getstate()] for o in learn.dls.loaders], random=of_each(_random_states())))
@@ -121,7 +122,7 @@ def check(self:Checkpoint, state):
     other = [k for k,o in _plain(self.facts).items() if state['facts'].get(k)!=o]
     advice = 'delete it to train anew, or give another file'
     if other: raise ValueError(f'{self.file} is of another training ({"; ".join(other)}): {advice}')
-    if state['run']==_run and state['epoch']+1==self.n_epoch: raise ValueError(f'the training in {self.file} is over: {advice}')
+    if state['run']==_this_process() and state['epoch']+1==self.n_epoch: raise ValueError(f'the training in {self.file} is over: {advice}')
 
 @patch
 def go_on(self:Checkpoint, state):
