@@ -1,10 +1,11 @@
 "The site in a browser, without a network: every page at two widths, in light and dark, and the search"
-import re, shutil, subprocess, sys, threading
+import json, re, shutil, subprocess, sys, threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from fastcore.nbio import read_nb
 from nbdev.config import get_config, nbpath2html
 from nbdev.doclinks import nbglob
 
@@ -20,7 +21,7 @@ if sys.version_info < (3, 11): pytest.skip('building the site takes Python 3.11'
 @pytest.fixture(scope='module')
 def url():
     "The address of a server of the site, which is built first if it is older than what it is made from"
-    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'siamese_verify/*.py', 'tools/docs.py', '_quarto.yml') for o in root.glob(pat)]
+    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'nbs/*.js', 'siamese_verify/*.py', 'tools/docs.py', '_quarto.yml') for o in root.glob(pat)]
     index = site/'index.html'
     if not index.exists() or index.stat().st_mtime < max(o.stat().st_mtime for o in made_from):
         res = subprocess.run([sys.executable, 'tools/docs.py'], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -108,3 +109,40 @@ def test_from_disk(browser, url):
     page.keyboard.type('ContrastiveLoss')
     page.locator('.search-result[href$="losses.html#contrastiveloss"]:visible').first.wait_for()
     page.close()
+
+def stored(name):
+    "The data of a page's toy, as Python computed them and its notebook keeps them"
+    outputs = (''.join(o['data'].get('text/html', '')) for c in read_nb(cfg.nbs_path/f'explanations/{name}.ipynb').cells
+               for o in c.get('outputs', []) if 'data' in o)
+    toy = next(o for o in outputs if '<div class="toy"' in o)
+    return json.loads(re.search('(?s)<script type="application/json">(.*?)</script>', toy)[1])
+
+def figures(page): return dict(zip(page.locator('.toy th').all_inner_texts(), page.locator('.toy td').all_inner_texts()))
+
+def test_threshold_toy(page):
+    "The threshold moves by key and by mouse, and the figures are those that Python computed for it"
+    page.goto('/explanations/threshold.html')
+    data = stored('threshold')
+    def check(cut, prior):
+        assert figures(page) == {k:o[cut] for k,o in data['rates'].items()} | {'matches that are wrong':data['wrong'][cut][prior]}
+        assert page.locator('.toy b').all_inner_texts() == [f'{data["cut"][cut]:.4f}', data['priors'][prior]]
+    cut,prior = data['start']
+    check(cut, prior)
+    row = page.locator('table:has-text("threshold (fitted here)")').last.locator('tr:has-text("valid")').inner_text()
+    assert all(o[cut] in row for o in data['rates'].values())    # the toy begins at the threshold of the page's table
+    before = page.locator('.point').bounding_box()['x']
+    page.get_by_role('slider', name='Threshold').press('ArrowRight')
+    check(cut+1, prior)
+    assert page.locator('.point').bounding_box()['x']>before
+    page.get_by_label('Of the pairs to come').press('Home')
+    check(cut+1, 0)
+    page.get_by_role('slider', name='Threshold').press('End')
+    check(len(data['cut'])-1, 0)
+    page.locator('.hills').scroll_into_view_if_needed()
+    box = page.locator('.hills').bounding_box()
+    page.mouse.move(box['x']+5, box['y']+20)
+    page.mouse.down()
+    page.mouse.move(box['x']+box['width']/2, box['y']+20, steps=3)
+    page.mouse.up()
+    check(data['cut'].index(1), 0)
+    assert not page.problems, '\n'.join(page.problems)
