@@ -4,7 +4,7 @@
 // All rates are strings that Python wrote; here they are only looked up.
 (() => {
 'use strict'
-const toys = {threshold}
+const toys = {threshold, pairs}
 
 for (const box of document.querySelectorAll('.toy:not(.on)')) {
   const data = JSON.parse(box.querySelector('script').textContent)
@@ -92,5 +92,45 @@ function threshold(box, {cut, fmr, fnmr, rates, same, other, priors, wrong, star
   }
   hills.onpointerdown = e => { hills.setPointerCapture(e.pointerId); drag(e) }
   hills.onpointermove = drag
+}
+
+// A batch on a circle, and the pairs that can be learned from with it
+function pairs(box, {batch, lines}) {
+  box.innerHTML = `
+    <div class="toy-plots">
+      <figure>
+        <svg class="ring" viewBox="0 0 320 320" role="img"></svg>
+        <figcaption><span class="same">━</span> same <span class="other">─</span> not same</figcaption>
+      </figure>
+      <div>
+        <label>Images in the batch: <b></b><input type="range" min="2" max="${batch.length}" step="2" value="12"></label>
+        <fieldset>
+          <legend>Pairs</legend>
+          <label><input type="radio" name="toy-pairs" value="half"> half a pair an image</label>
+          <label><input type="radio" name="toy-pairs" value="all" checked> all pairs</label>
+        </fieldset>
+        <table></table>
+      </div>
+    </div>`
+  const find = o => box.querySelector(o)
+  const size = find('[type=range]'), ring = find('svg')
+  const fill = figures(find('table'), ['images through the encoder', 'pairs to learn from', 'of them same', 'pairs an image',
+                                       'images, if each pair had its own two'])
+  function show() {
+    const m = +size.value, all = find(':checked').value === 'all'
+    const drawn = lines.filter(([j, i]) => j<m && (all || (j===i+1 && i%2===0)))
+    const at = (k, r) => [Math.sin(2*Math.PI*k/m), -Math.cos(2*Math.PI*k/m)].map(o => (160+r*o).toFixed(1))
+    const line = ([j, i, same]) => `<path class="${same ? 'same' : 'other'}" d="M${at(i, 132)}L${at(j, 132)}"/>`
+    const image = (o, k) => {
+      const [x, y] = at(k, 145)
+      return `<circle cx="${x}" cy="${y}" r="11"/><text x="${x}" y="${+y+4}" text-anchor="middle">${o}</text>`
+    }
+    ring.innerHTML = drawn.map(line).join('') + batch.slice(0, m).map(image).join('')
+    ring.setAttribute('aria-label', `${m} images on a circle, joined by ${drawn.length} lines`)
+    find('b').textContent = m
+    fill([m, drawn.length, drawn.filter(o => o[2]).length, drawn.length/m, 2*drawn.length])
+  }
+  box.oninput = show
+  show()
 }
 })()

@@ -146,3 +146,23 @@ def test_threshold_toy(page):
     page.mouse.up()
     check(data['cut'].index(1), 0)
     assert not page.problems, '\n'.join(page.problems)
+
+def test_pairs_toy(page):
+    "A batch grows by key, and the switch changes which pairs are drawn and counted"
+    from siamese_verify.model import pair_indices
+    page.goto('/explanations/two_indices.html')
+    batch = stored('two_indices')['batch']
+    def check(n, pairs):
+        same = sum(batch[i]==batch[j] for i,j in pairs)
+        assert [float(o) for o in figures(page).values()] == [n, len(pairs), same, len(pairs)/n, 2*len(pairs)]
+        assert page.locator('.ring path').count() == len(pairs)
+        assert page.locator('.ring circle').count() == n
+    size = page.get_by_role('slider', name='Images in the batch')
+    for key,n in ('End', 24), ('ArrowLeft', 22), ('Home', 2), ('ArrowRight', 4):
+        size.press(key)
+        check(n, pair_indices(n).T.tolist())
+    page.get_by_role('radio', name='all pairs').press('ArrowUp')
+    check(4, [(0,1), (2,3)])
+    size.press('End')
+    check(24, [(i,i+1) for i in range(0, 24, 2)])
+    assert not page.problems, '\\n'.join(page.problems)
