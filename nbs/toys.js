@@ -4,7 +4,7 @@
 // All rates are strings that Python wrote; here they are only looked up.
 (() => {
 'use strict'
-const toys = {threshold, pairs}
+const toys = {threshold, pairs, twenty}
 
 for (const box of document.querySelectorAll('.toy:not(.on)')) {
   const data = JSON.parse(box.querySelector('script').textContent)
@@ -132,5 +132,62 @@ function pairs(box, {batch, lines}) {
   }
   box.oninput = show
   show()
+}
+
+// Twenty pairs to answer, by button or by key, and what came of them
+function twenty(box, {pairs, rates}) {
+  let answers
+  const find = o => box.querySelector(o)
+  const picture = (uri, alt) => `<img src="${uri}" alt="${alt}" width="32" height="32">`
+  const both = ([left, right]) => picture(left, 'left character') + picture(right, 'right character')
+
+  function begin() {
+    answers = []
+    box.innerHTML = `
+      <div class="toy-pair" tabindex="-1" role="group" aria-label="Are they the same character?">
+        <p role="status"></p>
+        <p class="both"></p>
+        <button type="button" aria-keyshortcuts="s"><u>S</u>ame</button>
+        <button type="button" aria-keyshortcuts="n"><u>N</u>ot the same</button>
+      </div>`
+    const [yes, no] = box.querySelectorAll('button')
+    yes.onclick = () => answer(true)
+    no.onclick = () => answer(false)
+    find('.toy-pair').onkeydown = e => {
+      if (e.ctrlKey || e.metaKey || e.altKey || e.repeat) return
+      const key = e.key.toLowerCase()
+      if (key==='s' || key==='n') answer(key==='s')
+    }
+    ask()
+    find('.toy-pair').focus({preventScroll: true})
+  }
+  function ask() {
+    find('[role=status]').textContent = `Pair ${answers.length+1} of ${pairs.length}`
+    find('.both').innerHTML = both(pairs[answers.length])
+  }
+  function answer(same) {
+    answers.push(same)
+    if (answers.length<pairs.length) ask()
+    else end()
+  }
+  function end() {
+    const wrong = said => pairs.filter((o, i) => said[i]!==o[2]).length
+    const you = wrong(answers), model = wrong(pairs.map(o => o[3]))
+    const mark = (who, said, same) => `<span class="${said===same ? 'right' : 'wrong'}">${who} ${said===same ? '✓' : '✗'}</span>`
+    box.innerHTML = `
+      <table tabindex="-1">
+        <tr><td></td><th scope="col">wrong</th><th scope="col">error rate</th></tr>
+        <tr><th scope="row">you</th><td>${you} of ${pairs.length}</td><td>${rates[you]}</td></tr>
+        <tr><th scope="row">the model</th><td>${model} of ${pairs.length}</td><td>${rates[model]}</td></tr>
+      </table>
+      <ul>${pairs.map((o, i) => `<li>${both(o)} ${o[2] ? 'same' : 'not same'}<br>
+        ${mark('you', answers[i], o[2])} ${mark('model', o[3], o[2])}</li>`).join('')}</ul>
+      <button type="button">Again</button>`
+    find('button').onclick = begin
+    find('table').focus({preventScroll: true})
+  }
+
+  box.innerHTML = `<p>Are the two characters the same? Press the buttons, or the keys s and n.</p><button type="button">Begin</button>`
+  find('button').onclick = begin
 }
 })()

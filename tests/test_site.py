@@ -108,6 +108,9 @@ def test_from_disk(browser, url):
     page.keyboard.press('/')
     page.keyboard.type('ContrastiveLoss')
     page.locator('.search-result[href$="losses.html#contrastiveloss"]:visible').first.wait_for()
+    page.goto((site/'explanations/threshold.html').as_uri())
+    page.get_by_role('slider', name='Threshold').press('Home')
+    assert figures(page)['FNMR']==stored('threshold')['rates']['FNMR'][0]
     page.close()
 
 def stored(name):
@@ -165,4 +168,31 @@ def test_pairs_toy(page):
     check(4, [(0,1), (2,3)])
     size.press('End')
     check(24, [(i,i+1) for i in range(0, 24, 2)])
-    assert not page.problems, '\\n'.join(page.problems)
+    assert not page.problems, '\n'.join(page.problems)
+
+def test_twenty_toy(page, axe):
+    "Twenty pairs are answered by key and by button; the error rates at the end are those of Python; s and n do nothing elsewhere"
+    page.goto('/explanations/you_or_the_model.html')
+    page.evaluate(axe)
+    data = stored('you_or_the_model')
+    truth,says = [o[2] for o in data['pairs']],[o[3] for o in data['pairs']]
+    page.keyboard.press('s')
+    page.get_by_role('button', name='Begin').press('Enter')
+    page.problems += violations(page)
+    answers = [not truth[0], truth[1], *(i%3==0 for i in range(2, 20))]
+    for i,same in enumerate(answers):
+        assert page.locator('.toy [role=status]').inner_text()==f'Pair {i+1} of 20'
+        assert page.locator('.both img').evaluate_all('all => all.map(o => o.src)')==data['pairs'][i][:2]
+        if i%2: page.get_by_role('button', name='Same' if same else 'Not the same', exact=True).click()
+        else: page.keyboard.press('s' if same else 'n')
+    rows = [o.split('\t') for o in page.locator('.toy tr:has(th[scope=row])').all_inner_texts()]
+    wrong = [sum(a!=b for a,b in zip(o, truth)) for o in (answers, says)]
+    assert rows==[[who, f'{k} of 20', data['rates'][k]] for who,k in zip(('you','the model'), wrong)]
+    assert page.locator('.toy li .wrong').count()==sum(wrong)
+    page.problems += violations(page)
+    page.set_viewport_size(dict(width=390, height=844))
+    page.wait_for_function('innerWidth == 390')
+    assert page.evaluate('document.documentElement.scrollWidth')<=390
+    page.get_by_role('button', name='Again').click()
+    assert page.locator('.toy [role=status]').inner_text()=='Pair 1 of 20'
+    assert not page.problems, '\n'.join(page.problems)
