@@ -56,10 +56,12 @@ function threshold(box, {cut, fmr, fnmr, rates, same, other, priors, wrong, star
           <circle class="point" r="5"/>
         </svg>
       </figure>
-    </div>
-    <label>Threshold <b></b><input class="cut" type="range" min="0" max="${cut.length-1}"></label>
-    <label>Of the pairs to come, <b></b> are the same<input class="prior" type="range" min="0" max="${priors.length-1}"></label>
-    <table></table>`
+      <div>
+        <label>Threshold <b></b><input class="cut" type="range" min="0" max="${cut.length-1}"></label>
+        <label>Of the pairs to come, <b></b> are the same<input class="prior" type="range" min="0" max="${priors.length-1}"></label>
+        <table></table>
+      </div>
+    </div>`
   const find = o => box.querySelector(o)
   const at = find('.cut'), prior = find('.prior'), [cutText, priorText] = box.querySelectorAll('b')
   const fill = figures(find('table'), [...Object.keys(rates), 'matches that are wrong'])

@@ -148,6 +148,13 @@ def test_threshold_toy(page):
     page.mouse.move(box['x']+box['width']/2, box['y']+20, steps=3)
     page.mouse.up()
     check(data['cut'].index(1), 0)
+    page.set_viewport_size(dict(width=390, height=844))
+    page.wait_for_function('innerWidth == 390')
+    longest = max(range(len(data['cut'])), key=lambda k: len(data['rates']['FMR'][k]))
+    page.get_by_role('slider', name='Threshold').fill(str(longest))
+    check(longest, 0)
+    assert page.locator('.toy').evaluate('o => o.scrollWidth<=o.clientWidth')
+    assert page.evaluate('document.documentElement.scrollWidth')<=390
     assert not page.problems, '\n'.join(page.problems)
 
 def test_pairs_toy(page):
