@@ -1,10 +1,11 @@
 "The site in a browser, without a network: every page at two widths, in light and dark, and the search"
-import re, shutil, subprocess, sys, threading
+import json, re, shutil, subprocess, sys, threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from fastcore.nbio import read_nb
 from nbdev.config import get_config, nbpath2html
 from nbdev.doclinks import nbglob
 
@@ -20,7 +21,7 @@ if sys.version_info < (3, 11): pytest.skip('building the site takes Python 3.11'
 @pytest.fixture(scope='module')
 def url():
     "The address of a server of the site, which is built first if it is older than what it is made from"
-    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'siamese_verify/*.py', 'tools/docs.py', '_quarto.yml') for o in root.glob(pat)]
+    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'nbs/*.js', 'siamese_verify/*.py', 'tools/docs.py', '_quarto.yml') for o in root.glob(pat)]
     index = site/'index.html'
     if not index.exists() or index.stat().st_mtime < max(o.stat().st_mtime for o in made_from):
         res = subprocess.run([sys.executable, 'tools/docs.py'], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -107,4 +108,98 @@ def test_from_disk(browser, url):
     page.keyboard.press('/')
     page.keyboard.type('ContrastiveLoss')
     page.locator('.search-result[href$="losses.html#contrastiveloss"]:visible').first.wait_for()
+    page.goto((site/'explanations/threshold.html').as_uri())
+    page.get_by_role('slider', name='Threshold').press('Home')
+    assert figures(page)['FNMR']==stored('threshold')['rates']['FNMR'][0]
     page.close()
+
+def stored(name):
+    "The data of a page's toy, as Python computed them and its notebook keeps them"
+    outputs = (''.join(o['data'].get('text/html', '')) for c in read_nb(cfg.nbs_path/f'explanations/{name}.ipynb').cells
+               for o in c.get('outputs', []) if 'data' in o)
+    toy = next(o for o in outputs if '<div class="toy"' in o)
+    return json.loads(re.search('(?s)<script type="application/json">(.*?)</script>', toy)[1])
+
+def figures(page): return dict(zip(page.locator('.toy th').all_inner_texts(), page.locator('.toy td').all_inner_texts()))
+
+def test_threshold_toy(page):
+    "The threshold moves by key and by mouse, and the figures are those that Python computed for it"
+    page.goto('/explanations/threshold.html')
+    data = stored('threshold')
+    def check(cut, prior):
+        assert figures(page) == {k:o[cut] for k,o in data['rates'].items()} | {'matches that are wrong':data['wrong'][cut][prior]}
+        assert page.locator('.toy b').all_inner_texts() == [f'{data["cut"][cut]:.4f}', data['priors'][prior]]
+    cut,prior = data['start']
+    check(cut, prior)
+    row = page.locator('table:has-text("threshold (fitted here)")').last.locator('tr:has-text("valid")').inner_text()
+    assert all(o[cut] in row for o in data['rates'].values())    # the toy begins at the threshold of the page's table
+    before = page.locator('.point').bounding_box()['x']
+    page.get_by_role('slider', name='Threshold').press('ArrowRight')
+    check(cut+1, prior)
+    assert page.locator('.point').bounding_box()['x']>before
+    page.get_by_label('Of the pairs to come').press('Home')
+    check(cut+1, 0)
+    page.get_by_role('slider', name='Threshold').press('End')
+    check(len(data['cut'])-1, 0)
+    page.locator('.hills').scroll_into_view_if_needed()
+    box = page.locator('.hills').bounding_box()
+    page.mouse.move(box['x']+5, box['y']+20)
+    page.mouse.down()
+    page.mouse.move(box['x']+box['width']/2, box['y']+20, steps=3)
+    page.mouse.up()
+    check(data['cut'].index(1), 0)
+    page.set_viewport_size(dict(width=390, height=844))
+    page.wait_for_function('innerWidth == 390')
+    longest = max(range(len(data['cut'])), key=lambda k: len(data['rates']['FMR'][k]))
+    page.get_by_role('slider', name='Threshold').fill(str(longest))
+    check(longest, 0)
+    assert page.locator('.toy').evaluate('o => o.scrollWidth<=o.clientWidth')
+    assert page.evaluate('document.documentElement.scrollWidth')<=390
+    assert not page.problems, '\n'.join(page.problems)
+
+def test_pairs_toy(page):
+    "A batch grows by key, and the switch changes which pairs are drawn and counted"
+    from siamese_verify.model import pair_indices
+    page.goto('/explanations/two_indices.html')
+    batch = stored('two_indices')['batch']
+    def check(n, pairs):
+        same = sum(batch[i]==batch[j] for i,j in pairs)
+        assert [float(o) for o in figures(page).values()] == [n, len(pairs), same, len(pairs)/n, 2*len(pairs)]
+        assert page.locator('.ring path').count() == len(pairs)
+        assert page.locator('.ring circle').count() == n
+    size = page.get_by_role('slider', name='Images in the batch')
+    for key,n in ('End', 24), ('ArrowLeft', 22), ('Home', 2), ('ArrowRight', 4):
+        size.press(key)
+        check(n, pair_indices(n).T.tolist())
+    page.get_by_role('radio', name='all pairs').press('ArrowUp')
+    check(4, [(0,1), (2,3)])
+    size.press('End')
+    check(24, [(i,i+1) for i in range(0, 24, 2)])
+    assert not page.problems, '\n'.join(page.problems)
+
+def test_twenty_toy(page, axe):
+    "Twenty pairs are answered by key and by button; the error rates at the end are those of Python; s and n do nothing elsewhere"
+    page.goto('/explanations/you_or_the_model.html')
+    page.evaluate(axe)
+    data = stored('you_or_the_model')
+    truth,says = [o[2] for o in data['pairs']],[o[3] for o in data['pairs']]
+    page.keyboard.press('s')
+    page.get_by_role('button', name='Begin').press('Enter')
+    page.problems += violations(page)
+    answers = [not truth[0], truth[1], *(i%3==0 for i in range(2, 20))]
+    for i,same in enumerate(answers):
+        assert page.locator('.toy [role=status]').inner_text()==f'Pair {i+1} of 20'
+        assert page.locator('.both img').evaluate_all('all => all.map(o => o.src)')==data['pairs'][i][:2]
+        if i%2: page.get_by_role('button', name='Same' if same else 'Not the same', exact=True).click()
+        else: page.keyboard.press('s' if same else 'n')
+    rows = [o.split('\t') for o in page.locator('.toy tr:has(th[scope=row])').all_inner_texts()]
+    wrong = [sum(a!=b for a,b in zip(o, truth)) for o in (answers, says)]
+    assert rows==[[who, f'{k} of 20', data['rates'][k]] for who,k in zip(('you','the model'), wrong)]
+    assert page.locator('.toy li .wrong').count()==sum(wrong)
+    page.problems += violations(page)
+    page.set_viewport_size(dict(width=390, height=844))
+    page.wait_for_function('innerWidth == 390')
+    assert page.evaluate('document.documentElement.scrollWidth')<=390
+    page.get_by_role('button', name='Again').click()
+    assert page.locator('.toy [role=status]').inner_text()=='Pair 1 of 20'
+    assert not page.problems, '\n'.join(page.problems)

@@ -82,7 +82,7 @@ def finish():
       index = window.searchIndex;'''))
     with (site/'site_libs/smalldocs.js').open('a', encoding='utf-8') as f: f.write(scroll_by_key)
     for md in list(site.rglob('*.llms.md')):
-        edit(md, (r'\.llms\.md', '.html.md'))
+        edit(md, (r'\.llms\.md', '.html.md'), (r'(?s)<script.*?</script>', ''))
         md.rename(md.with_name(md.name.replace('.llms.md', '.html.md')))
     edit(site/'llms.txt', (r'\.llms\.md', '.html.md'))
 
