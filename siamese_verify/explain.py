@@ -140,23 +140,30 @@ def show(self:Explanation,
     fig = Figure((6.4,3.5), layout='constrained')
     axs = fig.subplots(1, 2)
     for ax,x,m,name in zip(axs, self.answer.pictures, (self.left,self.right), ('left','right')):
-        heat = _draw_map(ax, x, m, scale)
+        _draw_map(ax, x, m, scale)
         ax.set_title(name, fontsize=10)
-    _draw_bar(fig, axs, heat, scale, self.threshold-self.distance)
+    _draw_bar(fig, axs, scale, self.threshold-self.distance)
     fig.suptitle(repr(self.answer), fontsize=10)
     return fig
 
 def _draw_map(ax, x, m, scale):
     "A map over its image, which is grey"
     extent = 0,x.shape[1],x.shape[0],0
-    ax.imshow(x.mean(2), cmap='gray', vmin=0, vmax=255, extent=extent)
+    ax.imshow(x.mean(2), cmap='gray', vmin=-255, vmax=255, extent=extent)
     ax.set_axis_off()
-    return ax.imshow(m, cmap='RdBu', vmin=-scale, vmax=scale, alpha=.6, extent=extent, interpolation='nearest')
+    alpha = .85*np.sqrt(np.minimum(np.abs(m)/scale, 1))
+    colours = np.where(m[...,None]>0, (.02,.25,.65), (.75,.05,.1))
+    ax.imshow(np.dstack([colours, alpha]), extent=extent, interpolation='nearest')
 
-def _draw_bar(fig, axs, heat, scale, turns):
-    "The colours, and where the answer turns"
-    bar = fig.colorbar(heat, ax=axs, shrink=.8, extend='both', ticks=np.linspace(-scale, scale, 5), format='%+.3g')
-    bar.set_label('distance without the patch,\nless the distance', fontsize=8)
+def _draw_bar(fig, axs, scale, turns):
+    "The colours as they are on white, and where the answer turns"
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import FuncNorm, LinearSegmentedColormap
+    cmap = LinearSegmentedColormap.from_list('against_for', [(.79,.19,.24),(1,1,1),(.17,.36,.7)])
+    norm = FuncNorm((lambda x: np.sign(x)*np.sqrt(np.abs(x)), lambda x: np.sign(x)*x**2), -scale, scale)
+    bar = fig.colorbar(ScalarMappable(norm, cmap), ax=axs, shrink=.8, ticks=scale*np.array([-1,-.25,0,.25,1]),
+                       format='%+.3g')
+    bar.set_label('change of the distance\nwithout the patch', fontsize=8)
     bar.ax.tick_params(labelsize=8)
     if abs(turns)<=scale: bar.ax.axhline(turns, color='black', linewidth=2)
 
@@ -212,7 +219,8 @@ def __repr__(self:DeletionTest):
     if decided:
         i = self._test().proportion_ci()
         share = f', {self.wins/decided:.2f} [{i.low:.2f}, {i.high:.2f}] of those decided'
-    return (f'{n} pairs, {self.k} patches hidden: those of the map move the distance further than {self.rival} ones in '
+    rival = dict(random='random ones', contrast='those with most contrast')[self.rival]
+    return (f'{n} pairs, {self.k} patches hidden: those of the map move the distance further than {rival} in '
             f'{self.wins}, less far in {self.losses}{share}; sign test p = {self.p_value:.2g}\n'
             f'towards the other answer on average: {self.ours.mean():+.3g} and {self.theirs.mean():+.3g}')
 
