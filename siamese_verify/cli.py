@@ -350,8 +350,8 @@ def predict(
     return verify(model, left, right, prior, trust=trust)
 
 # %% ../nbs/07_cli.ipynb #daa69dd1
-_commands = dict(demo=demo, train=train, verify=verify, predict=predict, enroll=enroll, identify=identify, info=info,
-                 export=export, encoders=encoders)
+_commands = dict(demo=demo, train=train, verify=verify, explain=explain, predict=predict, enroll=enroll,
+                 identify=identify, info=info, export=export, encoders=encoders)
 _usage = f"""usage: siamese_verify COMMAND ...
 
 Do two images show the same thing?

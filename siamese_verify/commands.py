@@ -1,4 +1,4 @@
-"""What the commands verify, enroll, identify, info and export do
+"""What the commands verify, explain, enroll, identify, info and export do
 
 Docs: https://siamese-verify.github.io/siamese_verify/commands.html.md"""
 
@@ -6,7 +6,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/commands.html.md"""
 
 # %% auto #0
 __all__ = ['exit_codes', 'known_encoders', 'verify', 'is_pickle', 'pickle_of', 'ask_pickle', 'enroll', 'identify', 'info',
-           'export', 'encoders']
+           'export', 'explain', 'encoders']
 
 # %% ../nbs/06d_commands.ipynb #034556ce
 import json as _json
@@ -140,6 +140,27 @@ def export(
     "Write a verifier as an ONNX graph, from which it answers without PyTorch"
     file = Verifier.load(model).export_onnx(file) if file else add_onnx(model)
     print(f'{file}: {file.stat().st_size/1e6:.1f} MB')
+    return 0
+
+# %% ../nbs/06d_commands.ipynb #e7a1c002
+def explain(
+    model:Path, # Folder of a verifier, or an ONNX file
+    left:Path, # File of one image
+    right:Path, # File of the other image
+    out:Path='why.png', # Picture to write: PNG, SVG or PDF
+    grid:int=7, # Patches along each side of an image
+    size:float=1., # Side of a patch, in cells of the grid: those above 1 overlap
+    fill:str='mean', # What hides a patch: `mean`, the mean colour of the image, or `blur`
+) -> int:
+    "Draw where in two images the answer comes from: what the distance does if a patch is hidden"
+    import siamese_verify.explain    # Verifier.explain
+    out = Path(out)
+    if out.suffix.lower() not in ('.png','.svg','.pdf'): raise ValueError(f'--out is a file .png, .svg or .pdf, not {out}')
+    if out.resolve() in (left.resolve(), right.resolve()): raise ValueError(f'--out {out} is one of the images')
+    if is_pickle(model): raise ValueError('explain takes a verifier: learn.verifier().save(folder)')
+    e = load_verifier(model).explain(left, right, grid, size, fill)
+    e.show().savefig(out, dpi=150)
+    print(f'{e}\nPicture: {out}')
     return 0
 
 # %% ../nbs/06d_commands.ipynb #b7e40f12
