@@ -88,7 +88,7 @@ def _known(v):
     "What is known of a verifier, as paragraphs"
     return ''.join(f'<p>{escape(o)}</p>' for o in [*v.about().splitlines(), *v.made()])
 
-# %% ../nbs/06e_web.ipynb #7828d26e
+# %% ../nbs/06e_web.ipynb #b8896409
 _style = r"""
 :root { color-scheme: light dark; --back: #fff; --ink: #1c2024; --soft: #586069; --line: #868e96; --card: #f6f8fa;
   --same: #0b5cad; --other: #9a4a00; --same-zone: #d6e8fa; --other-zone: #fbe6d2; --unsure-zone: #e7e9ec }
@@ -128,7 +128,7 @@ figure { margin: 1rem 0 }
 .mark.cut { border-left-style: dashed }
 .label { position: absolute; white-space: nowrap; font-size: .85rem }
 .above { bottom: 100%; font-weight: 700 } .below { top: 100% } .inside { top: .2rem; padding: 0 .5rem; background: var(--other-zone) }
-.inside.same { background: var(--same-zone) }
+.inside.same { top: auto; bottom: .2rem; background: var(--same-zone) }
 .ends { display: flex; justify-content: space-between }
 label[for=prior] { display: block } input[type=range] { width: 100%; height: 2rem; accent-color: var(--same) }
 output { font-variant-numeric: tabular-nums }
@@ -316,7 +316,7 @@ const short = x => String(Number(x.toPrecision(4)))
 const percent = p => .99 < p && p < 1 ? '> 99 %' : 0 < p && p < .01 ? '< 1 %' : `${Math.round(100*p)} %`
 """
 
-# %% ../nbs/06e_web.ipynb #ac81a22a
+# %% ../nbs/06e_web.ipynb #ecd6f7aa
 _draw_js = r"""
 const named = about.unsure ? `unsure from ${isFinite(low) ? short(low) : 0} to ${isFinite(high) ? short(high) : 'the end'}`
                            : `threshold ${short(about.threshold)}`
@@ -349,9 +349,9 @@ function draw(d, prior) {    // where the distance lies
   }
   const cuts = about.unsure ? [low, high].filter(o => isFinite(o)) : [about.threshold]
   const marks = cuts.flatMap((o, k) => mark(at(o), k ? '' : named, 'below', 'cut'))
+  if (d !== null) marks.push(...mark(at(d), `distance ${short(d)}`, 'above', ''))
   if (at(low) > .15) marks.push(...mark(0, 'Same', 'inside same'))
   if (at(high) < .7) marks.push(...mark(1, 'Not the same', 'inside'))
-  if (d !== null) marks.push(...mark(at(d), `distance ${short(d)}`, 'above', ''))
   $('line').replaceChildren(picture, ...marks)
   $('line').setAttribute('aria-label', `${d === null ? 'No distance yet' : `Distance ${short(d)}`} on a line from 0 to ${short(top)}; ${named}`)
   $('end').textContent = `${short(top)}, different`
