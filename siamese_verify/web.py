@@ -57,11 +57,11 @@ def _cached_runtime():
     for name,data in files.items(): write_beside(folder/name, data)
     return folder
 
-# %% ../nbs/06e_web.ipynb #76b8e01a
+# %% ../nbs/06e_web.ipynb #9e3bee42
 def _npm_pack(folder):
     "The package as npm has it"
     npm = shutil.which('npm')
-    if not npm: raise FileNotFoundError(f'the page takes {_package}, which npm fetches, and there is no npm: {_by_hand}')
+    if not npm: raise FileNotFoundError(f'a page takes {_package}, which npm fetches, and there is no npm: {_by_hand}')
     cmd = [npm, 'pack', _package, '--ignore-scripts', '--silent', '--pack-destination', folder]
     out = subprocess.run(cmd, capture_output=True, text=True, cwd=folder)
     file = Path(folder)/f'onnxruntime-web-{runtime_version}.tgz'
@@ -88,7 +88,7 @@ def _known(v):
     "What is known of a verifier, as paragraphs"
     return ''.join(f'<p>{escape(o)}</p>' for o in [*v.about().splitlines(), *v.made()])
 
-# %% ../nbs/06e_web.ipynb #b8896409
+# %% ../nbs/06e_web.ipynb #5765e3c9
 _style = r"""
 :root { color-scheme: light dark; --back: #fff; --ink: #1c2024; --soft: #586069; --line: #868e96; --card: #f6f8fa;
   --same: #0b5cad; --other: #9a4a00; --same-zone: #d6e8fa; --other-zone: #fbe6d2; --unsure-zone: #e7e9ec }
@@ -112,12 +112,14 @@ h2 { font-size: 1rem; margin: 0 0 .4rem } p { margin: .4rem 0 }
 .frame img { background: #fff }
 .file { font-size: .85rem; min-height: 1.3rem; line-height: 1.3 } .file.wrong { color: var(--other) }
 .buttons { display: flex; flex-wrap: wrap; gap: .4rem }
-.button, button { display: inline-flex; align-items: center; justify-content: center; position: relative; font: inherit; color: var(--ink); background: var(--back);
-  border: 1px solid var(--line); border-radius: .4rem; padding: .35rem .8rem; min-height: 2.6rem; cursor: pointer }
+.button, button { display: inline-flex; align-items: center; justify-content: center; position: relative;
+  font: inherit; color: var(--ink); background: var(--back); border: 1px solid var(--line);
+  border-radius: .4rem; padding: .35rem .8rem; min-height: 2.6rem; cursor: pointer }
 .button input { position: absolute; inset: 0; opacity: 0; cursor: pointer; width: 100% }
 .button:hover, button:hover { border-color: var(--ink) }
 :focus-visible, .button:has(input:focus-visible) { outline: 3px solid var(--same); outline-offset: 2px }
-#word { font-size: 1.9rem; font-weight: 700; line-height: 1.2; margin: 0; padding-left: .7rem; border-left: .35rem solid }
+#word { font-size: 1.9rem; font-weight: 700; line-height: 1.2; margin: 0; padding-left: .7rem;
+  border-left: .35rem solid }
 #word.same { color: var(--same) } #word.other { color: var(--other) }
 figure { margin: 1rem 0 }
 #line { position: relative; height: 8rem; margin: 1.8rem 0 }
@@ -127,7 +129,8 @@ figure { margin: 1rem 0 }
 .mark { position: absolute; top: 0; bottom: 0; border-left: 2px solid var(--ink) }
 .mark.cut { border-left-style: dashed }
 .label { position: absolute; white-space: nowrap; font-size: .85rem }
-.above { bottom: 100%; font-weight: 700 } .below { top: 100% } .inside { top: .2rem; padding: 0 .5rem; background: var(--other-zone) }
+.above { bottom: 100%; font-weight: 700 }
+.below { top: 100% } .inside { top: .2rem; padding: 0 .5rem; background: var(--other-zone) }
 .inside.same { top: auto; bottom: .2rem; background: var(--same-zone) }
 .ends { display: flex; justify-content: space-between }
 label[for=prior] { display: block } input[type=range] { width: 100%; height: 2rem; accent-color: var(--same) }
@@ -204,17 +207,26 @@ _slot = r"""
 </section>
 """
 
-# %% ../nbs/06e_web.ipynb #c35fb920
+# %% ../nbs/06e_web.ipynb #ebce808b
 _licence = f"""ONNX Runtime Web {runtime_version}
 Copyright (c) Microsoft Corporation
 
 MIT License
 
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the following conditions:
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
 
-The above copyright notice and this permission notice shall be included in all copies or substantial portions of the Software.
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES
+OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
 What it is built from: ThirdPartyNotices.txt at github.com/microsoft/onnxruntime
 """
@@ -264,7 +276,7 @@ function probe() {    // the picture that Verifier.probe draws
 }
 """
 
-# %% ../nbs/06e_web.ipynb #e99be5a1
+# %% ../nbs/06e_web.ipynb #c23e8b6e
 _pixels_js = r"""
 const most = {pixels: 16e6, side: 8192}    // what canvases of phones hold
 
@@ -273,10 +285,12 @@ async function pixels(file) {    // RGB bytes, upright, white behind what is tra
   let image
   try { image = await createImageBitmap(file, options) }
   catch { throw Error('this browser cannot read it as an image') }
-  const less = Math.min(1, Math.sqrt(most.pixels/image.width/image.height), most.side/Math.max(image.width, image.height))
-  const width = Math.max(1, Math.round(less*image.width)), height = Math.max(1, Math.round(less*image.height))
+  const {width: w, height: h} = image
+  const less = Math.min(1, Math.sqrt(most.pixels/w/h), most.side/Math.max(w, h))
+  const [width, height] = [w, h].map(o => Math.max(1, Math.round(less*o)))
   if (about.method === 'none' && (width !== about.width || height !== about.height))
-    throw Error(`${height} × ${width} pixels: this verifier resizes nothing, and takes ${about.height} × ${about.width}`)
+    throw Error(`${height} × ${width} pixels: ` +
+                `this verifier resizes nothing, and takes ${about.height} × ${about.width}`)
   const canvas = Object.assign(document.createElement('canvas'), {width, height})
   const pen = canvas.getContext('2d', {alpha: false, willReadFrequently: true})
   Object.assign(pen, {fillStyle: '#fff', imageSmoothingQuality: 'high'})
@@ -316,9 +330,10 @@ const short = x => String(Number(x.toPrecision(4)))
 const percent = p => .99 < p && p < 1 ? '> 99 %' : 0 < p && p < .01 ? '< 1 %' : `${Math.round(100*p)} %`
 """
 
-# %% ../nbs/06e_web.ipynb #ecd6f7aa
+# %% ../nbs/06e_web.ipynb #5cccd805
 _draw_js = r"""
-const named = about.unsure ? `unsure from ${isFinite(low) ? short(low) : 0} to ${isFinite(high) ? short(high) : 'the end'}`
+const bound = (o, none) => isFinite(o) ? short(o) : none
+const named = about.unsure ? `unsure from ${bound(low, 0)} to ${bound(high, 'the end')}`
                            : `threshold ${short(about.threshold)}`
 const wide = Math.max(2*about.threshold, isFinite(high) ? 1.3*high : 0) || 1
 const end = d => Math.max(Math.min(about.calibration?.high ?? 0, 2*wide), wide, 1.1*d)
@@ -340,7 +355,8 @@ function mark(share, text, where, kind) {    // a line at a share of the width, 
 
 function draw(d, prior) {    // where the distance lies
   const top = end(d ?? 0), at = x => Math.min(Math.max(x/top, 0), 1)
-  const zone = (from, to, kind) => svg('rect', {class: `zone ${kind}`, x: 1000*at(from), width: 1000*(at(to)-at(from)), height: 100})
+  const zone = (from, to, kind) =>
+    svg('rect', {class: `zone ${kind}`, x: 1000*at(from), width: 1000*(at(to)-at(from)), height: 100})
   const picture = svg('svg', {viewBox: '0 0 1000 100', preserveAspectRatio: 'none', 'aria-hidden': true},
                       zone(0, low, 'same'), zone(low, high, 'unsure'), zone(high, top, 'other'))
   if (about.calibration) {
@@ -353,12 +369,13 @@ function draw(d, prior) {    // where the distance lies
   if (at(low) > .15) marks.push(...mark(0, 'Same', 'inside same'))
   if (at(high) < .7) marks.push(...mark(1, 'Not the same', 'inside'))
   $('line').replaceChildren(picture, ...marks)
-  $('line').setAttribute('aria-label', `${d === null ? 'No distance yet' : `Distance ${short(d)}`} on a line from 0 to ${short(top)}; ${named}`)
+  const told = d === null ? 'No distance yet' : `Distance ${short(d)}`
+  $('line').setAttribute('aria-label', `${told}, on a line from 0 to ${short(top)}; ${named}`)
   $('end').textContent = `${short(top)}, different`
 }
 """
 
-# %% ../nbs/06e_web.ipynb #9d732f38
+# %% ../nbs/06e_web.ipynb #692884dc
 _ask_js = r"""
 const priors = [1e-5, 1e-4, .001, .005, .01, .02, .05, .1, .2, .3, .4, .5, .6, .7, .8, .9, .95, .99]
 const slots = [...document.querySelectorAll('.slot')].map(box => ({box, turn: 0, e: null}))
@@ -377,8 +394,9 @@ function ask() {    // what the page says, as far as it is known
   const how = about.unsure ? `; ${named}` : ` ${d < about.threshold ? '<' : '≥'} ${named}`
   const waits = slots.some(o => o.busy) ? 'Looking …' : `Give ${a || b ? 'the other image' : 'two images'}.`
   say('why', d === null ? waits : `Distance ${short(d)}${how}`)
-  if (about.calibration) say('p', d === null ? 'Probability of same: it comes with the answer.'
-                                             : `Probability of same: ${percent(pSame(d, prior))}, if ${share} of the pairs are.`)
+  if (!about.calibration) return
+  say('p', d === null ? 'Probability of same: it comes with the answer.'
+                      : `Probability of same: ${percent(pSame(d, prior))}, if ${share} of the pairs are.`)
 }
 
 function say(id, text) { if ($(id).textContent !== text) $(id).textContent = text }
@@ -411,7 +429,7 @@ function give(k, files) {    // one image into this place, another into the othe
 }
 """
 
-# %% ../nbs/06e_web.ipynb #3976be4a
+# %% ../nbs/06e_web.ipynb #6bd720ec
 _events_js = r"""
 slots.forEach(({box}, k) => {
   const [choose, capture] = box.querySelectorAll('input')
@@ -419,13 +437,19 @@ slots.forEach(({box}, k) => {
   box.querySelector('button').onclick = () => photograph(k, capture)
   box.ondragover = () => box.classList.add('over')
   box.ondragleave = () => box.classList.remove('over')
-  box.ondrop = event => { box.classList.remove('over'); event.stopPropagation(); event.preventDefault(); give(k, event.dataTransfer.files) }
+  box.ondrop = event => { box.classList.remove('over'); drop(event, k) }
   Object.assign(box.querySelector('img').style, {    // cropped or squeezed, as the encoder gets it
     width: `min(100%, ${17*about.width/about.height}rem)`, aspectRatio: `${about.width}/${about.height}`,
     objectFit: {crop: 'cover', pad: 'contain'}[about.method] ?? 'fill'})
 })
 addEventListener('dragover', event => event.preventDefault())    // or the browser would open the file instead
-addEventListener('drop', event => { event.preventDefault(); give(slots[0].e ? 1 : 0, event.dataTransfer.files) })
+addEventListener('drop', event => drop(event, slots[0].e ? 1 : 0))
+
+function drop(event, k) {
+  event.preventDefault()
+  event.stopPropagation()
+  give(k, event.dataTransfer.files)
+}
 
 async function photograph(k, capture) {    // phones have a better camera of their own
   if (matchMedia('(pointer: coarse)').matches || !navigator.mediaDevices) return capture.click()
@@ -447,14 +471,15 @@ async function photograph(k, capture) {    // phones have a better camera of the
 
 Object.assign($('prior'), {max: priors.length-1, value: priors.indexOf(.5), oninput: ask})
 $('chance').hidden = !about.calibration
-$('caption').textContent = about.calibration ? 'The curve is the probability of same, from 0 % at the bottom to 100 % at the top.'
-                                             : 'No probability was calibrated for this verifier.'
+$('caption').textContent = about.calibration
+  ? 'The curve is the probability of same, from 0 % at the bottom to 100 % at the top.'
+  : 'No probability was calibrated for this verifier.'
 ask()
 last.then(() => $('state').textContent = 'Ready.',
           error => $('state').textContent = `This browser cannot run the model: ${error.message}`)
 """
 
-# %% ../nbs/06e_web.ipynb #390d6808
+# %% ../nbs/06e_web.ipynb #5035fdd3
 def _digest(text): return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 def _packed(data): return base64.b64encode(gzip.compress(data, mtime=0)).decode()
 
@@ -465,14 +490,14 @@ def web_page(
 ) -> str: # HTML
     "A page that compares two images"
     script = _model_js + _pixels_js + _answer_js + _draw_js + _ask_js + _events_js
-    policy = (f"default-src 'none'; script-src {_digest(script)} blob: 'wasm-unsafe-eval'; style-src {_digest(_style)}; "
-              "img-src blob: data:; base-uri 'none'; form-action 'none'")
+    policy = (f"default-src 'none'; script-src {_digest(script)} blob: 'wasm-unsafe-eval'; "
+              f"style-src {_digest(_style)}; img-src blob: data:; base-uri 'none'; form-action 'none'")
     code,wasm = (_packed(runtime[o]) for o in runtime_files)
     slots = ''.join(_slot.format(k=k, which=o, lower=o.lower()) for k,o in enumerate(('First','Second')))
     return _page.format(policy=policy, style=_style, slots=slots, known=_known(v), licence=escape(_licence),
                         about=web_config(v), runtime=code, wasm=wasm, model=_packed(graph), script=script).lstrip()
 
-# %% ../nbs/06e_web.ipynb #3c2da86e
+# %% ../nbs/06e_web.ipynb #a74872e5
 @patch
 def export_web(self:Verifier,
     file, # To write, `compare.html` say
@@ -481,7 +506,7 @@ def export_web(self:Verifier,
     "Write a page that compares two images in a browser, from disk and without a network"
     file = Path(file)
     if self.encoder is None: raise ValueError('a page takes the weights: Verifier.load(folder).export_web(file)')
-    if not file.absolute().parent.is_dir(): raise FileNotFoundError(f'there is no folder {file.parent} to write {file.name} to')
+    if not file.absolute().parent.is_dir(): raise FileNotFoundError(f'there is no folder {file.parent} to write to')
     files = read_runtime(runtime)
     with tempfile.TemporaryDirectory() as tmp: graph = self.export_onnx(Path(tmp)/'model.onnx').read_bytes()
     write_beside(file, web_page(self, graph, files).encode())
