@@ -27,3 +27,4 @@ from siamese_verify.shipping import *
 from siamese_verify.onnx import *
 from siamese_verify.shards import *
 from siamese_verify.explain import *
+from siamese_verify.web import *
