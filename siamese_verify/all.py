@@ -24,3 +24,4 @@ from siamese_verify.verifier import *
 from siamese_verify.gallery import *
 from siamese_verify.shipping import *
 from siamese_verify.onnx import *
+from siamese_verify.serve import *

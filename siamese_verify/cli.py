@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fastcore.script import anno_parser
 from .commands import *
+from .serve import serve
 
 # %% ../nbs/07_cli.ipynb #62808386
 def check_out(
@@ -347,7 +348,7 @@ def predict(
 
 # %% ../nbs/07_cli.ipynb #daa69dd1
 _commands = dict(demo=demo, train=train, verify=verify, predict=predict, enroll=enroll, identify=identify, info=info,
-                 export=export)
+                 export=export, serve=serve)
 _usage = f"""usage: siamese_verify COMMAND ...
 
 Do two images show the same thing?
