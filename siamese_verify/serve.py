@@ -24,7 +24,7 @@ from .verifier import *
 from .gallery import *
 from .onnx import *
 
-# %% ../nbs/06f_serve.ipynb #8a532845
+# %% ../nbs/06f_serve.ipynb #2a1c82d8
 class Refused(ValueError):
     "What a request gets instead of an answer"
     def __init__(self,
@@ -44,7 +44,7 @@ def read_upload(
     "The image in a file that somebody sent, if it's one, and not too large"
     try: im = Image.open(io.BytesIO(data), formats=_formats)
     except Image.DecompressionBombError as e: raise Refused(422, f'too many pixels ({e})') from e
-    except Exception as e: raise Refused(422, f'this is no image that can be read: send {", ".join(_formats)}') from e
+    except Exception as e: raise Refused(422, f'no image that can be read: send {", ".join(_formats)}') from e
     n = _pixels(*im.size, preprocessing)
     if n>most_pixels:
         raise Refused(422, f'{im.height:,} × {im.width:,} is {n:,} pixels, and {most_pixels:,} are the most')
@@ -191,7 +191,7 @@ def identify(self:Service,
     try: return gallery.identify(x, k, **self.search).to_dict()
     except ValueError as e: raise Refused(409, str(e)) from e
 
-# %% ../nbs/06f_serve.ipynb #b04fdeeb
+# %% ../nbs/06f_serve.ipynb #38f1f4c7
 @patch
 def enroll(self:Service,
     image, # Bytes of an image
@@ -216,7 +216,8 @@ def forget(self:Service,
     return _counts(self.gallery().change(remove), name)
 
 def _counts(gallery, name):
-    return dict(name=name, images=gallery.names.count(name), gallery=dict(images=len(gallery), names=len(set(gallery.names))))
+    all_of_it = dict(images=len(gallery), names=len(set(gallery.names)))
+    return dict(name=name, images=gallery.names.count(name), gallery=all_of_it)
 
 # %% ../nbs/06f_serve.ipynb #047ae824
 class Guard:
@@ -427,10 +428,10 @@ def _index(s, limits):
 <pre>{escape(s.verifier.about())}</pre><p>{'A gallery is here.' if s.people else 'There is no gallery.'} {told}</p>
 <table>{''.join(f'<tr><td><code>{a}</code><td>{b}' for a,b in rows)}</table>'''
 
-# %% ../nbs/06f_serve.ipynb #616e0312
+# %% ../nbs/06f_serve.ipynb #1c6ef4bd
 def serve(
     model:Path, # Folder of a verifier, or an ONNX file
-    gallery:Path=None, # File of a gallery, `people.safetensors` say; made when somebody is enrolled, if it is not there
+    gallery:Path=None, # File of a gallery; made when somebody is enrolled, if it is not there
     port:int=8000, # Port to listen on; 0 for one that is free
     host:str='127.0.0.1', # Address to listen on: this machine alone, unless told otherwise
     fpir:float=.01, # Share of strangers who may be taken for somebody, 0 to 1
