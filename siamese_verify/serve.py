@@ -107,7 +107,7 @@ class GalleryFile:
         verifier, # The `Verifier` that embeds
     ):
         self.file,self.verifier,self.lock = Path(file),verifier,threading.Lock()
-        for o in self.file.parent.glob(f'.{glob_escape(self.file.name)}.*'): o.unlink()    # half written, and killed
+        for o in self.file.parent.glob(f'.{glob_escape(self.file.name)}.[0-9]*'): o.unlink()    # half written, and killed
         self.now = self._stat(),self._load()
 
     def _stat(self):
