@@ -28,3 +28,4 @@ from siamese_verify.onnx import *
 from siamese_verify.shards import *
 from siamese_verify.explain import *
 from siamese_verify.web import *
+from siamese_verify.serve import *

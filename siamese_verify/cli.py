@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fastcore.script import anno_parser
 from .commands import *
+from .serve import serve
 
 # %% ../nbs/07_cli.ipynb #62808386
 def check_out(
@@ -363,7 +364,7 @@ def web(
 
 # %% ../nbs/07_cli.ipynb #daa69dd1
 _commands = dict(demo=demo, train=train, verify=verify, explain=explain, predict=predict, enroll=enroll,
-                 identify=identify, info=info, export=export, web=web, encoders=encoders)
+                 identify=identify, info=info, export=export, web=web, serve=serve, encoders=encoders)
 _usage = f"""usage: siamese_verify COMMAND ...
 
 Do two images show the same thing?
