@@ -88,6 +88,19 @@ def test_every_page(url):
     listed = re.findall(rf'\]\({re.escape(cfg.doc_url)}/(.*)\.html\.md\)', (site/'llms.txt').read_text(encoding='utf-8'))
     assert sorted(listed) == pages
 
+def test_foot(url):
+    "Each page leads to those before and after it in the sidebar and to its notebook, and names version and licence"
+    order = re.findall(r'^ *- (\S+\.ipynb)$', (root/'_quarto.yml').read_text(encoding='utf-8'), re.M)
+    assert sorted(nbpath2html(Path(o)).with_suffix('').as_posix() for o in order) == pages
+    for before,nb,after in zip([None, *order], order, [*order[1:], None]):
+        page = site/nbpath2html(Path(nb))
+        text = page.read_text(encoding='utf-8')
+        links = re.findall(r'<a href="([^"]*)" class="pagination-link"', text)
+        assert [(page.parent/o).resolve() for o in links] == [site/nbpath2html(Path(o)) for o in (before,after) if o], nb
+        assert f'/blob/main/nbs/{nb}" class="toc-action"' in text
+        foot = text[text.index('<footer'):]
+        assert f'siamese_verify {cfg.version}' in foot and '/LICENSE"' in foot
+
 def test_search(page):
     "Search, from a page in a folder, finds `fit_threshold` and goes there"
     page.goto('/benchmarks/three_ways.html')
