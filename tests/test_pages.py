@@ -1,8 +1,10 @@
-"Pages as they are typed: visible cells define every name that they use; and modules define each name once"
-import ast, builtins, importlib, json
+"Pages as they are typed: visible cells define every name that they use, commands have the options that they're given; and modules define each name once"
+import ast, builtins, importlib, inspect, json, re
 from pathlib import Path
 
 import pytest
+
+from siamese_verify.cli import _commands
 
 root = Path(__file__).parents[1]/'nbs'
 pages = sorted([root/'index.ipynb', *root.glob('tutorials/*.ipynb'), *root.glob('explanations/*.ipynb')])
@@ -47,6 +49,19 @@ def test_missing():
 def test_visible_cells_stand_alone(page):
     names = list(missing(visible(page)))
     assert not names, f'{page.name}: visible cells use {", ".join(names)}, which only hidden cells define'
+
+def typed(path):
+    "The commands of `siamese_verify` that a page shows in blocks of shell code, without what is piped or redirected"
+    cells = [''.join(o['source']) for o in json.loads(path.read_text())['cells'] if o['cell_type'] == 'markdown']
+    blocks = re.findall(r'(?s)```(?:sh|bash)\n(.*?)```', '\n'.join(cells))
+    return [re.split(r' +#| [|>&]|;', line.strip())[0] for o in blocks for line in o.splitlines() if line.startswith('siamese_verify ')]
+
+@pytest.mark.parametrize('page', sorted(root.rglob('*.ipynb')), ids=lambda o: str(o.relative_to(root)))
+def test_commands_have_these_options(page):
+    for line in typed(page):
+        _,command,*args = line.split()
+        options = {o.replace('_', '-') for o in inspect.signature(_commands[command]).parameters} | {'help'}
+        assert {o[2:] for o in args if o.startswith('--')} <= options, line
 
 def definitions(source):
     "Names of a module's functions and classes; of a patched method, with its class"

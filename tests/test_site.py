@@ -21,7 +21,7 @@ if sys.version_info < (3, 11): pytest.skip('building the site takes Python 3.11'
 @pytest.fixture(scope='module')
 def url():
     "The address of a server of the site, which is built first if it is older than what it is made from"
-    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'nbs/*.js', 'siamese_verify/*.py', 'tools/docs.py', '_quarto.yml') for o in root.glob(pat)]
+    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'nbs/*.js', 'siamese_verify/*.py', 'tools/docs.py', 'tools/search.js', '_quarto.yml') for o in root.glob(pat)]
     index = site/'index.html'
     if not index.exists() or index.stat().st_mtime < max(o.stat().st_mtime for o in made_from):
         res = subprocess.run([sys.executable, 'tools/docs.py'], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -65,9 +65,9 @@ def page(request, browser, url):
     yield page
     context.close()
 
-def violations(page):
-    "What axe-core finds wrong with the page as it is now, a line each"
-    found = page.evaluate('axe.run({resultTypes: ["violations"]})')['violations']
+def violations(page, part='html'):
+    "What axe-core finds wrong with the page as it is now, or with a part of it, a line each"
+    found = page.evaluate('part => axe.run(part, {resultTypes: ["violations"]})', part)['violations']
     width = page.viewport_size['width']
     return [f'{width} px: {v["id"]}: {n["target"][0]} {n["failureSummary"].splitlines()[-1].strip()}' for v in found for n in v['nodes']]
 
@@ -89,6 +89,19 @@ def test_every_page(url):
     listed = re.findall(rf'\]\({re.escape(cfg.doc_url)}/(.*)\.html\.md\)', (site/'llms.txt').read_text(encoding='utf-8'))
     assert sorted(listed) == pages
 
+def test_foot(url):
+    "Each page leads to those before and after it in the sidebar and to its notebook, and names version and licence"
+    order = re.findall(r'^ *- (\S+\.ipynb)$', (root/'_quarto.yml').read_text(encoding='utf-8'), re.M)
+    assert sorted(nbpath2html(Path(o)).with_suffix('').as_posix() for o in order) == pages
+    for before,nb,after in zip([None, *order], order, [*order[1:], None]):
+        page = site/nbpath2html(Path(nb))
+        text = page.read_text(encoding='utf-8')
+        links = re.findall(r'<a href="([^"]*)" class="pagination-link"', text)
+        assert [(page.parent/o).resolve() for o in links] == [site/nbpath2html(Path(o)) for o in (before,after) if o], nb
+        assert f'/blob/main/nbs/{nb}" class="toc-action"' in text
+        foot = text[text.index('<footer'):]
+        assert f'siamese_verify {cfg.version}' in foot and '/LICENSE"' in foot
+
 def test_search(page):
     "Search, from a page in a folder, finds `fit_threshold` and goes there"
     page.goto('/benchmarks/three_ways.html')
@@ -99,6 +112,40 @@ def test_search(page):
     hit.click()
     page.wait_for_url('**/threshold.html#fit_threshold')
     assert page.locator('#fit_threshold').is_visible()
+    assert not page.problems, '\n'.join(page.problems)
+
+questions = {
+    'how to use on my own images':      'explanations/faq',
+    'How many images do I need?':       'explanations/faq',
+    'all distances are near zero':      'explanations/faq',
+    'resume an interrupted training':   'explanations/faq',
+    'FAR FRR':                          'explanations/glossary',
+    'confidence interval':              'explanations/glossary',
+    'the loss is NaN':                  'explanations/when_it_goes_wrong',
+    'which loss':                       'explanations/which',
+    'without pytorch':                  'tutorials/ship_it',
+    'DataBlock':                        'tutorials/datablock',
+    'onnx':                             'onnx',
+    'hugging face':                     'verifier'}
+
+def test_questions(page, axe):
+    "Search answers questions as people ask them, finds whole words and their beginnings only, and can be read in light and dark"
+    page.goto('/benchmarks/speed.html')
+    page.evaluate(axe)
+    box,hits = page.get_by_role('searchbox', name='Search'),page.locator('.search-result')
+    for o,wanted in questions.items():
+        box.fill('')
+        box.fill(o)
+        page.wait_for_function('q => document.querySelector(".smalldocs-search-results").dataset.asked === q', arg=o)
+        href = hits.first.get_attribute('href')
+        if not href.startswith(f'../{wanted}.html'): page.problems.append(f'{o}: {href} comes before {wanted}')
+        page.problems += violations(page, '.smalldocs-search')
+    for o,found in ('contrast',True), ('ontrast',False), ('xyzzy',False):
+        box.fill(o)
+        page.wait_for_function('q => document.querySelector(".smalldocs-search-results").dataset.asked === q', arg=o)
+        if bool(hits.count()) != found: page.problems.append(f'{o}: {hits.count()} hits')
+    assert page.locator('.search-none').is_visible()
+    page.problems += violations(page, '.smalldocs-search')
     assert not page.problems, '\n'.join(page.problems)
 
 def test_from_disk(browser, url):

@@ -4,7 +4,7 @@ from html import unescape
 
 from math_core import LatexToMathML
 from nbdev.config import get_config, nbpath2html
-from nbdev.doclinks import _build_modidx
+from nbdev.doclinks import _build_modidx, nbglob
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 from smalldocs.site import build
@@ -40,7 +40,7 @@ def stage():
                  (r'("#+ \w+\.)__(\w+)__', r'\1\\\\_\\\\_\2\\\\_\\\\_'),       # headings of special methods are not bold
                  (r'"output-file: [^"]*",\s*', ''))
         nb.rename(nb.with_name(nbpath2html(nb).stem + '.ipynb'))
-    edit(pages/'_quarto.yml', (r'\b\d+[a-z]?_(\w+\.ipynb)', r'\1'))
+    edit(pages/'_quarto.yml', (r'\b\d+[a-z]?_(\w+\.ipynb)', r'\1'), ('VERSION', cfg.version))
     return pages
 
 def to_mathml(m):
@@ -62,11 +62,16 @@ def finish():
     "Makes the site work offline and from a file: no CDN, no web fonts, a search index that is a script"
     pages = list(site.rglob('*.html'))
     anchors = {page.resolve(): re.findall(r' id="([^"]*)"', page.read_text(encoding='utf-8')) for page in pages}
+    notebooks = {nbpath2html(nb.relative_to(cfg.nbs_path)).as_posix():nb for nb in nbglob(as_path=True)}
     for page in pages:
         unlink(page, anchors)
+        source = notebooks[page.relative_to(site).as_posix()].relative_to(root).as_posix()
         edit(page, (r'(?s)<span class="math (inline|display)">\\[\[(](.*?)\\[\])]</span>', to_mathml),
                    (r'(?s)(<pre class="sourceCode python code-with-copy"><code[^>]*>)(<span class="kw">def.*?)(?=</code>)', to_args),
                    (r'<(link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(</script>)?', ''),
+                   (r'<script[^>]*/fuse\.min\.js"></script>', ''),            # its search is another
+                   (r'(?<=/blob/main/)[^"]*\.ipynb(?=" class="toc-action")', source),
+                   (r'<nav class="page-navigation', r'<nav aria-label="Previous and next page" class="page-navigation'),
                    (r'<th></th>', '<td></td>'),                               # the corner of a data frame heads nothing
                    (r'(<a class="sidebar-item[^>]*)role="navigation"', r'\1role="button"'),
                    (r'<div class="toc-actions"', r'\g<0> role="navigation" aria-label="Actions"'),
@@ -77,9 +82,9 @@ def finish():
     index = site/'search.json'
     (site/'search.js').write_text(f'window.searchIndex = {index.read_text(encoding="utf-8")};', encoding='utf-8')
     index.unlink()
-    edit(site/'site_libs/smalldocs.js', (r'const r = await fetch.*\s+index = .*', '''await new Promise(done => document.head.append(
-        Object.assign(document.createElement("script"), {src: offset + "search.js", onload: done})));
-      index = window.searchIndex;'''))
+    shutil.rmtree(site/'site_libs/fuse')
+    search = (root/'tools/search.js').read_text(encoding='utf-8')
+    edit(site/'site_libs/smalldocs.js', (r'(?s) *// ---- search\n.*?(?=  // the keys that focus search)', lambda m: search))
     with (site/'site_libs/smalldocs.js').open('a', encoding='utf-8') as f: f.write(scroll_by_key)
     for md in list(site.rglob('*.llms.md')):
         edit(md, (r'\.llms\.md', '.html.md'), (r'(?s)<script.*?</script>', ''))
