@@ -12,7 +12,7 @@ help:  ## list the targets
 demo: $(ENV)  ## install, train on pictures of letters, and show what the model makes of new ones
 	$(VENV)/bin/siamese_verify demo
 
-test: $(ENV)  ## run every notebook and tests/ (ARGS=--slow also runs the slow cells)
+test: $(ENV)  ## run every notebook and tests/ (ARGS=--slow also runs the slow cells, ARGS=--drill the long tests)
 	@$(PY) tools/test.py $(ARGS)
 
 run: $(ENV)  ## the same, storing the outputs in the notebooks (NB=nbs/00_data.ipynb for one)

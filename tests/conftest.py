@@ -1,5 +1,14 @@
-"Property tests draw the same cases each time"
+"Property tests draw the same cases each time; drills, which take long, run with `--drill`"
+import pytest
 from hypothesis import settings
 
 settings.register_profile('fixed', derandomize=True, deadline=None)
 settings.load_profile('fixed')
+
+def pytest_addoption(parser): parser.addoption('--drill', action='store_true', help='also run what takes long')
+def pytest_configure(config): config.addinivalue_line('markers', 'drill: takes long; runs with --drill')
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption('--drill'): return
+    for o in items:
+        if o.get_closest_marker('drill'): o.add_marker(pytest.mark.skip(reason='a drill: --drill runs it'))

@@ -32,6 +32,7 @@ def train(digits, file, out=None, epochs=5):
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, 1e-2, cbs=Checkpoint(file))
     if out: write_whole(out, lambda f: torch.save(learn.model.state_dict(), f))
 
+@pytest.mark.drill
 def test_killed(digits, tmp_path):
     "Twenty kills: each start goes on where the last whole epoch ended, and the end is the same"
     start = time.time()
@@ -82,6 +83,7 @@ def command(path, out, *more):
     return subprocess.Popen([Path(sys.executable).parent/'siamese_verify', *args], cwd=path, stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, env={**os.environ, 'OMP_NUM_THREADS':'1'})
 
+@pytest.mark.drill
 def test_command(tmp_path):
     "Killed, refused without --resume, gone on with: the same files, and no checkpoint left"
     for hue in range(0, 240, 20):

@@ -26,6 +26,7 @@ def count(file, out=None):
     with mock.patch.object(CountNotes, 'write', at_once): o = count_pairs(*some(), file=file)
     if out: write_whole(out, lambda f: torch.save([o.fm, o.fnm, o.curve.fm, o.curve.first], f))
 
+@pytest.mark.drill
 def test_count_killed(tmp_path):
     "Twenty kills: the counts are the same to the last pair"
     start = time.time()

@@ -14,6 +14,7 @@ from sklearn.datasets import load_sample_images
 
 chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 if not chromium: pytest.skip('no chromium to open the page with (apt-get install chromium)', allow_module_level=True)
+pytestmark = pytest.mark.drill
 
 @pytest.fixture(scope='module')
 def runtime():

@@ -32,6 +32,7 @@ def main(
     *nbs:Path, # Notebooks to run, instead of all of them and tests/
     slow:bool=False, # Also run the cells flagged `slow`
     save:bool=False, # Store the outputs in the notebooks
+    drill:bool=False, # Also run the tests that take long
 ):
     "Runs the notebooks and tests/; cells flagged `cuda` only where there is a GPU"
     files = list(nbs) or sorted(nbglob(as_path=True), key=lambda o: ('tutorials' not in o.parts, o))    # the long ones first
@@ -42,7 +43,7 @@ def main(
     with ThreadPoolExecutor(2) as pool: oks = list(pool.map(lambda nb: test_nb(nb, flags, save), files))
     count = Count()
     os.environ['OMP_NUM_THREADS'] = '1'
-    if not nbs: pytest.main(['-q', '-rs', '-n', '2', '--dist', 'loadfile', 'tests'], plugins=[count])
+    if not nbs: pytest.main(['-q', '-rs', '-n', '2', '--dist', 'loadfile', *['--drill'] * drill, 'tests'], plugins=[count])
     failed = oks.count(False) + count.failed
     print(f'{oks.count(True) + count.passed} passed, {failed} failed')
     sys.exit(failed > 0)
