@@ -71,15 +71,25 @@ def violations(page, part='html'):
     width = page.viewport_size['width']
     return [f'{width} px: {v["id"]}: {n["target"][0]} {n["failureSummary"].splitlines()[-1].strip()}' for v in found for n in v['nodes']]
 
+def cut(page, what):
+    "Elements of the page that are wider than their box, and whether they show that there is more"
+    is_cut = """what => [...document.querySelectorAll(`main :is(${what})`)].filter(o => o.scrollWidth > o.clientWidth + 1)
+             .map(o => [o.innerText.slice(0, 60), getComputedStyle(o).overflowX, o.tabIndex, o.classList.contains('sd-more')])"""
+    return page.evaluate(is_cut, what)
+
 @pytest.mark.parametrize('name', pages)
 def test_page(page, axe, name):
-    "Loads offline without an error, does not scroll sideways on a phone, and axe-core finds nothing"
+    "Loads offline without an error, shows all of its code, does not scroll sideways on a phone, and axe-core finds nothing"
     page.goto(f'/{name}.html', wait_until='load')
+    page.problems += [f'code is cut: {o}' for o in cut(page, 'pre:not(.columns)')]
     page.evaluate(axe)
     page.problems += violations(page)
     page.set_viewport_size(dict(width=390, height=844))
     page.wait_for_function('innerWidth == 390')
     if (width := page.evaluate('document.documentElement.scrollWidth')) > 390: page.problems.append(f'{width} px wide on a phone')
+    page.evaluate('new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))')
+    boxes = [o for o in cut(page, '.sd-table, .cell-output-display, pre') if o[1:] != ['auto', 0, True]]
+    page.problems += [f'cut on a phone, and no sign of it: {o}' for o in boxes]
     if page.light: page.problems += violations(page)    # what is laid out alike needs no second look in the dark
     assert not page.problems, '\n'.join(page.problems)
 

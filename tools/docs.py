@@ -13,11 +13,15 @@ cfg = get_config()
 root, site, url = cfg.config_path, cfg.doc_path, cfg.doc_url
 mathml = LatexToMathML()
 
-# What is too wide and scrolls in its own box can be reached, and scrolled, from the keyboard
+# What is too wide scrolls in its own box: it can be reached, and scrolled, from the keyboard, and fades out where there is more
 scroll_by_key = '''
-new ResizeObserver(() => document.querySelectorAll("main :is(pre, p:has(> math), .sd-table, .cell-output)").forEach(o => {
-  if (o.scrollWidth > o.clientWidth) o.tabIndex = 0; else o.removeAttribute("tabindex");
+const boxes = () => document.querySelectorAll("main :is(pre, p:has(> math), .sd-table, .cell-output)");
+const fade = (o) => o.classList.toggle("sd-more", o.scrollLeft + o.clientWidth < o.scrollWidth - 1);
+new ResizeObserver(() => boxes().forEach((o) => {
+  if (o.scrollWidth > o.clientWidth + 1) o.tabIndex = 0; else o.removeAttribute("tabindex");
+  fade(o);
 })).observe(document.body);
+boxes().forEach((o) => o.addEventListener("scroll", () => fade(o), { passive: true }));
 '''
 
 def edit(path, *subs):
@@ -48,8 +52,40 @@ def to_mathml(m):
     return mathml.convert_with_local_state(unescape(m[2]), displaystyle=m[1] == 'display')
 
 def to_args(m):
-    "The arguments of a signature, of which each can wrap by itself"
-    return m[1] + re.sub(r'(?m)^ {4}(.*\n)', r'<span class="arg">\1</span>', m[2])
+    "The arguments of a signature, of which each can wrap by itself; those that are passed on to others, after a `*`, are folded"
+    args = re.sub(r'(?m)^ {4}(.*\n)', r'<span class="arg">\1</span>', m[2])
+    star = args.find('<span class="arg"><span class="op">*</span>, ')
+    own,passed_on = (args[:star],args[star:args.rindex('\n</span>')+8]) if star>0 else (args,'')
+    n = passed_on.count('<span class="op">=</span>')
+    if n<9: return m[1] + args
+    more = f'{n} more that are passed on'
+    fold = f'<details><summary aria-label="{more}" data-more="{more}"></summary>{passed_on}</details>'
+    return m[1] + own + fold + args[star+len(passed_on):]
+
+def whole_lines(html):
+    "The lines of highlighted code, each with the tags that are open in it"
+    tags = []
+    for line in html.split('\n'):
+        start = ''.join(tags)
+        for tag in re.findall('<span[^>]*>|</span>', line): tags.pop() if tag == '</span>' else tags.append(tag)
+        yield start + line + '</span>'*len(tags)
+
+def to_lines(m):
+    "Long lines of code or of text, which wrap to a deeper indent than their own"
+    if 'class="arg"' in m[2]: return m[0]
+    res,last = [],m[2].count('\n')
+    for k,line in enumerate(whole_lines(m[2])):
+        text = unescape(re.sub('<[^>]*>', '', line))
+        end = '\n' if k<last else ''
+        n = len(text)-len(text.lstrip())
+        res.append(f'<span class="ln" style="--n:{n}">{line}{end}</span>' if len(text)>40 else line+end)
+    return m[1] + ''.join(res)
+
+def to_output(m):
+    "What a cell printed: columns stay as they are, other lines wrap"
+    wide = [o for o in unescape(m[3]).splitlines() if len(o)>100]
+    columns = len(wide)>1 and all(len(re.findall(r'\S {2,}(?=\S)', o))>1 for o in wide)
+    return f'{m[1]}<pre class="columns">{m[2] or ""}{m[3]}' if columns else to_lines([m[0], f'{m[1]}<pre>{m[2] or ""}', m[3]])
 
 def unlink(page, anchors):
     "Turns links to symbols that have no heading of their own into plain code"
@@ -68,6 +104,8 @@ def finish():
         source = notebooks[page.relative_to(site).as_posix()].relative_to(root).as_posix()
         edit(page, (r'(?s)<span class="math (inline|display)">\\[\[(](.*?)\\[\])]</span>', to_mathml),
                    (r'(?s)(<pre class="sourceCode python code-with-copy"><code[^>]*>)(<span class="kw">def.*?)(?=</code>)', to_args),
+                   (r'(?s)(<pre class="sourceCode[^>]*><code[^>]*>)(.*?)(?=</code>)', to_lines),
+                   (r'(?s)(<div class="cell-output cell-output-(?:stdout|stderr|display)">\s*)<pre>(<code>)?(.*?)(?=</code>|</pre>)', to_output),
                    (r'<(link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(</script>)?', ''),
                    (r'<script[^>]*/fuse\.min\.js"></script>', ''),            # its search is another
                    (r'(?<=/blob/main/)[^"]*\.ipynb(?=" class="toc-action")', source),
@@ -84,7 +122,7 @@ def finish():
     index.unlink()
     shutil.rmtree(site/'site_libs/fuse')
     search = (root/'tools/search.js').read_text(encoding='utf-8')
-    edit(site/'site_libs/smalldocs.js', (r'(?s) *// ---- search\n.*?(?=  // the keys that focus search)', lambda m: search))
+    edit(site/'site_libs/smalldocs.js', ('code.innerText', 'code.textContent'), (r'(?s) *// ---- search\n.*?(?=  // the keys that focus search)', lambda m: search))
     with (site/'site_libs/smalldocs.js').open('a', encoding='utf-8') as f: f.write(scroll_by_key)
     for md in list(site.rglob('*.llms.md')):
         edit(md, (r'\.llms\.md', '.html.md'), (r'(?s)<script.*?</script>', ''))
