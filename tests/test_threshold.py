@@ -178,3 +178,17 @@ def test_layer_answers_as_its_fit_says(data, dtype):
     answers = torch.from_numpy(d)<fit.threshold
     assert (answers.numpy()==same).mean()==pytest.approx(fit.accuracy)
     if dtype==torch.float32 and d.max()>1e-20: assert (layer(torch.from_numpy(d)).argmax(1).bool()==answers).all()
+
+def test_scale_of_few_pairs():
+    "The likeliest scale by brute force, if there's one pair of a kind; the least one, if distances say the opposite"
+    d,same = np.array([.1, .2, .35, .4]),np.array([True, False, False, False])
+    layer = Threshold()
+    t = layer.fit(ErrorCurve.from_pairs(d, same)).threshold
+    target,weight = np.where(same, 2/3, 1/5),np.where(same, 1, 1/3)
+    scales = np.geomspace(.1, 100, 20001)
+    z = 2*scales[:,None]*(t-d)
+    cost = (weight*(np.logaddexp(0, z)-target*z)).sum(1)
+    assert layer.scale.item()==pytest.approx(scales[cost.argmin()], rel=1e-3)
+    d = np.array([.1, .2, .3, .4])
+    t = layer.fit(ErrorCurve.from_pairs(d, [0,0,1,1])).threshold
+    assert layer.scale.item()==pytest.approx(1e-3/np.abs(t-d).mean(), rel=1e-4)

@@ -126,9 +126,9 @@ def pytest_run(tests):
     sys.exit(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', *tests]))
 
 def tested(nb, m, module, copy, limit):
-    "Whether the tests that import a module pass with a mutant of it"
+    "Whether the tests of a module pass with a mutant of it: those of its name, or else those that import it"
     name = re.compile(rf'siamese_verify(\.| import ){module}\b')
-    tests = [str(o) for o in sorted(copy.glob('tests/test_*.py')) if name.search(o.read_text())]
+    tests = [*copy.glob(f'tests/test_{module}.py')] or [o for o in sorted(copy.glob('tests/test_*.py')) if name.search(o.read_text())]
     if not tests: return True
     path, original = Path(nb.path_), nb.cells[m.cell].source
     def write(source):
@@ -136,7 +136,7 @@ def tested(nb, m, module, copy, limit):
         write_nb(nb, path)
         nb_export(path, lib_path=copy/'siamese_verify')
     write(m.source)
-    try: return passes(pytest_run, tests, limit=limit)
+    try: return passes(pytest_run, map(str, tests), limit=limit)
     finally: write(original)
 
 def known(path):
@@ -189,6 +189,8 @@ def main(
                 elif r[1]: survivors.append(runs[r[0]])
                 else: mark(runs[r[0]], 'cells')
             if not done: raise CliError(f'{path.name} fails as it is')
+            for m in survivors: mark(m, 'survived')
+            save(out, rows)
             for m in survivors:
                 survived = cells or tested(nb, m, module, copy, limit)
                 mark(m, 'survived' if survived else 'tests')
