@@ -6,7 +6,7 @@ import numpy as np, pytest, torch
 from hypothesis import given, settings, strategies as st
 
 from siamese_verify.model import DistanceSiamese, Threshold
-from siamese_verify.threshold import ErrorCurve, equal_error_rate, error_rates, fit_threshold
+from siamese_verify.threshold import ErrorCurve, equal_error_rate, error_rates, fit_threshold, plot_distance_histogram
 
 settings.register_profile('patient', deadline=None)    # on a busy machine, too
 settings.load_profile('patient')
@@ -192,3 +192,7 @@ def test_scale_of_few_pairs():
     d = np.array([.1, .2, .3, .4])
     t = layer.fit(ErrorCurve.from_pairs(d, [0,0,1,1])).threshold
     assert layer.scale.item()==pytest.approx(1e-3/np.abs(t-d).mean(), rel=1e-4)
+
+def test_histogram():
+    ax = plot_distance_histogram([.1, .2, .9], [1,1,0], threshold=.5)
+    assert [o.get_text() for o in ax.get_legend().get_texts()]==['same (2)','not same (1)','threshold 0.5']
