@@ -167,9 +167,10 @@ def test_one_embedding_is_nan(verifier, monkeypatch):
     with pytest.raises(ValueError, match='NaN or infinite'): verifier.embed([image(0), image(1)])
 
 def test_probe_image():
-    "Two discs, a quarter and an eighth of the picture in radius, where they are said to be"
+    "Two discs on a slope, a quarter and an eighth of the picture in radius, where they are said to be"
     a = probe_image(160, 320)
     red,blue = ((a==o).all(-1) for o in ((250,40,60), (10,20,200)))
     for disc,centre,radius in (red,(60,120),2/8),(blue,(100,240),1/8):
         assert disc.mean()==pytest.approx(np.pi*radius**2, rel=.02)
         assert np.argwhere(disc).mean(0)==pytest.approx(centre, abs=1)
+    assert a[[0,80,-1],0,1].tolist()==[0,128,255] and a[0,[0,160,-1],0].tolist()==[0,127,255]    # the slope

@@ -75,7 +75,7 @@ def mutants(nb):
 # Whether they are noticed
 
 def passes(f, *args, limit):
-    "Whether a function returns within `limit` seconds, in a process of its own that ends with all its children"
+    "Whether a function returns, in a process of its own that ends with all its children; `None` if it takes more than `limit` seconds"
     def run():
         os.setsid()
         for fd in 1, 2: os.dup2(os.open(os.devnull, os.O_WRONLY), fd)
@@ -83,10 +83,11 @@ def passes(f, *args, limit):
     p = fork.Process(target=run)
     p.start()
     p.join(limit)
+    in_time = not p.is_alive()
     try: os.killpg(p.pid, signal.SIGKILL)
     except ProcessLookupError: pass
     p.join()
-    return p.exitcode == 0
+    return p.exitcode == 0 if in_time else None
 
 def walk(nb, chosen, report, limit):
     "Runs the cells of a notebook; where a mutant's cell comes, a fork goes on with the mutant instead"
@@ -187,16 +188,16 @@ def main(
                 if report.empty(): time.sleep(.05)
                 elif (r := report.get()) is None: done = True
                 elif r[1]: survivors.append(runs[r[0]])
-                else: mark(runs[r[0]], 'cells')
+                else: mark(runs[r[0]], 'time' if r[1] is None else 'cells')
             if not done: raise CliError(f'{path.name} fails as it is')
             for m in survivors: mark(m, 'survived')
             save(out, rows)
             for m in survivors:
                 survived = cells or tested(nb, m, module, copy, limit)
-                mark(m, 'survived' if survived else 'tests')
+                mark(m, 'survived' if survived else 'time' if survived is None else 'tests')
                 if survived: print(f'{module}: {m.before}  →  {m.after}', flush=True)
             save(out, rows)
             count = Counter(rows[key(m)]['noticed'] for m in chosen)
-            noticed, total = count['cells'] + count['tests'], len(chosen) - len(equivalent)
-            print(f'{module}: {noticed}/{total} noticed, {count["cells"]} by cells, {count["tests"]} by tests; '
+            noticed, total = count['cells'] + count['tests'] + count['time'], len(chosen) - len(equivalent)
+            print(f'{module}: {noticed}/{total} noticed, {count["cells"]} by cells, {count["tests"]} by tests, {count["time"]} by time; '
                   f'{len(equivalent)} equivalent; {time.time() - start:.0f} s', flush=True)
