@@ -64,6 +64,14 @@ def test_float_files(tmp_path):
         Image.fromarray(np.array([[0,o]], np.float32)).save(tmp_path/f'{k}.tif')
         with pytest.raises(ValueError, match=f'{k}.tif cannot be read as an image .floats of an image go from 0 to 1'): open_image(tmp_path/f'{k}.tif')
 
+def test_integers_in_files(tmp_path):
+    "Pillow opens a PGM of 16 bits with 32; what is white among 32 bits has to be said"
+    (tmp_path/'a.pgm').write_bytes(b'P5 2 1 65535\n'+np.array([0,128*256], '>u2').tobytes())
+    assert np.asarray(open_image(tmp_path/'a.pgm'))[0,:,0].tolist()==[0,128]
+    Image.fromarray(np.array([[0,128*256]], np.int32)).save(tmp_path/'a.tif')
+    with pytest.raises(ValueError, match='may mean anything by white'): open_image(tmp_path/'a.tif')
+    assert np.asarray(open_image(tmp_path/'a.tif', scale=128*256))[0,:,0].tolist()==[0,255]
+
 def test_turned_once(tmp_path):
     a = np.arange(48, dtype=np.uint8).reshape(4,4,3)
     for k,turned in {1:a, 2:a[:,::-1], 3:a[::-1,::-1], 4:a[::-1], 5:a.swapaxes(0,1), 6:np.rot90(a,-1), 7:np.rot90(a,2).swapaxes(0,1), 8:np.rot90(a)}.items():

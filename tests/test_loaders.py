@@ -3,7 +3,7 @@ import pickle, random
 
 import numpy as np, pytest
 from fastai.vision.all import ColReader, ColSplitter, DataBlock, DataLoaders, IntToFloatTensor, Normalize, Resize, TfmdLists
-from fastai.vision.all import ToTensor, get_random_states, range_of, torch
+from fastai.vision.all import TensorImage, ToTensor, get_random_states, range_of, torch
 from PIL import Image
 
 from siamese_verify.data import *
@@ -124,3 +124,10 @@ def test_other_pairs(folder):
         assert y.tolist()==df.same.astype(int).tolist()
     assert len(dls.test_dl(df).one_batch())==1
     with pytest.raises(ValueError, match="no column 'same'"): dls.test_dl(df.drop(columns='same'), with_labels=True)
+
+def test_line_between_images():
+    "Grey, for bytes and for floats, and a sixteenth as wide as an image"
+    for dtype,grey in (torch.float32,.5),(torch.uint8,128):
+        pair = ImagePair(*(TensorImage(torch.zeros(3,32,32, dtype=dtype)) for _ in range(2)))
+        shown = pair.show().images[0].get_array()
+        assert shown.shape==(32,66,3) and (shown[:,32:34]==grey).all() and shown.sum()==grey*32*2*3

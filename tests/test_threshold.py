@@ -6,7 +6,7 @@ import numpy as np, pytest, torch
 from hypothesis import given, settings, strategies as st
 
 from siamese_verify.model import DistanceSiamese, Threshold
-from siamese_verify.threshold import ErrorCurve, equal_error_rate, error_rates, fit_threshold
+from siamese_verify.threshold import ErrorCurve, equal_error_rate, error_rates, fit_threshold, plot_distance_histogram
 
 settings.register_profile('patient', deadline=None)    # on a busy machine, too
 settings.load_profile('patient')
@@ -178,3 +178,21 @@ def test_layer_answers_as_its_fit_says(data, dtype):
     answers = torch.from_numpy(d)<fit.threshold
     assert (answers.numpy()==same).mean()==pytest.approx(fit.accuracy)
     if dtype==torch.float32 and d.max()>1e-20: assert (layer(torch.from_numpy(d)).argmax(1).bool()==answers).all()
+
+def test_scale_of_few_pairs():
+    "The likeliest scale by brute force, if there's one pair of a kind; the least one, if distances say the opposite"
+    d,same = np.array([.1, .2, .35, .4]),np.array([True, False, False, False])
+    layer = Threshold()
+    t = layer.fit(ErrorCurve.from_pairs(d, same)).threshold
+    target,weight = np.where(same, 2/3, 1/5),np.where(same, 1, 1/3)
+    scales = np.geomspace(.1, 100, 20001)
+    z = 2*scales[:,None]*(t-d)
+    cost = (weight*(np.logaddexp(0, z)-target*z)).sum(1)
+    assert layer.scale.item()==pytest.approx(scales[cost.argmin()], rel=1e-3)
+    d = np.array([.1, .2, .3, .4])
+    t = layer.fit(ErrorCurve.from_pairs(d, [0,0,1,1])).threshold
+    assert layer.scale.item()==pytest.approx(1e-3/np.abs(t-d).mean(), rel=1e-4)
+
+def test_histogram():
+    ax = plot_distance_histogram([.1, .2, .9], [1,1,0], threshold=.5)
+    assert [o.get_text() for o in ax.get_legend().get_texts()]==['same (2)','not same (1)','threshold 0.5']

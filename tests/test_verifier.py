@@ -5,7 +5,7 @@ import numpy as np, pytest
 from PIL import Image
 
 from siamese_verify.gallery import Gallery
-from siamese_verify.verifier import Verifier, build_encoder, read_config
+from siamese_verify.verifier import Verifier, build_encoder, probe_image, read_config
 
 recipe = dict(kind='small', n_out=16, n_layers=3)
 
@@ -160,3 +160,17 @@ def test_name_is_no_path(verifier, tmp_path):
     file = verifier.enroll({'../../etc/passwd':image(1), 'b':image(2)}).save(tmp_path/'g.safetensors')
     assert Gallery.load(file, verifier).identify(image(1), threshold=1e-6).name=='../../etc/passwd'
     assert [o.name for o in tmp_path.iterdir()]==['g.safetensors']
+
+def test_one_embedding_is_nan(verifier, monkeypatch):
+    monkeypatch.setattr(Verifier, 'encode', lambda self, x: np.where(np.arange(len(x))[:,None]==1, np.nan, np.ones((len(x),16))))
+    assert np.isfinite(verifier.embed([image(0)])).all()
+    with pytest.raises(ValueError, match='NaN or infinite'): verifier.embed([image(0), image(1)])
+
+def test_probe_image():
+    "Two discs on a slope, a quarter and an eighth of the picture in radius, where they are said to be"
+    a = probe_image(160, 320)
+    red,blue = ((a==o).all(-1) for o in ((250,40,60), (10,20,200)))
+    for disc,centre,radius in (red,(60,120),2/8),(blue,(100,240),1/8):
+        assert disc.mean()==pytest.approx(np.pi*radius**2, rel=.02)
+        assert np.argwhere(disc).mean(0)==pytest.approx(centre, abs=1)
+    assert a[[0,80,-1],0,1].tolist()==[0,128,255] and a[0,[0,160,-1],0].tolist()==[0,127,255]    # the slope

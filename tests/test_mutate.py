@@ -1,0 +1,31 @@
+"The tool that asks whether the tests would notice changes code as it says, and counts who noticed"
+import re, subprocess, sys
+from pathlib import Path
+
+root = Path(__file__).parents[1]
+sys.path.insert(0, str(root/'tools'))
+
+from mutate import changes    # noqa: E402
+
+def mutants(src):
+    data = src.encode()
+    return {(data[:a]+new.encode()+data[b:]).decode() for a,b,new in changes(src)}
+
+def test_changes():
+    assert mutants('a<b') == {'a<=b', 'a>=b'}
+    assert mutants("'ü', a is not b and c not in d") == {"'ü', a is b and c not in d", "'ü', a is not b or c not in d", "'ü', a is not b and c in d"}
+    assert mutants('x += max(-y, 1)') == {'x -= max(-y, 1)', 'x += min(-y, 1)', 'x += max(y, 1)', 'x += max(-y, 2)', 'x += max(-y, 0)'}
+    assert mutants('def f(x:int=0) -> 3: return f"{x+1}" if x else True') == {
+        'def f(x:int=1) -> 3: return f"{x+1}" if x else True', 'def f(x:int=(-1)) -> 3: return f"{x+1}" if x else True',
+        'def f(x:int=0) -> 3: return f"{x+1}" if not (x) else True', 'def f(x:int=0) -> 3: return f"{x+1}" if x else False'}
+
+def test_thresholds(tmp_path):
+    "Three mutants, drawn as ever; the results are kept, and what was judged equivalent there isn't asked again"
+    def run(*args):
+        cmd = [sys.executable, 'tools/mutate.py', 'nbs/02_threshold.ipynb', '--n', '3', '--cells', '--out', tmp_path/'m.csv', *args]
+        res = subprocess.run(cmd, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert res.returncode==0, res.stdout
+        return res.stdout
+    noticed = int(re.search(r'threshold: (\d)/3 noticed', run())[1])
+    rows = (tmp_path/'m.csv').read_text().splitlines()
+    assert len(rows)==4 and sum(',cells,' in o for o in rows)==noticed>=2
