@@ -175,8 +175,9 @@ def test_strangers_are_as_they_were(tmp_path):
     file.write_bytes(file.read_bytes()[:-1]+b'x')
     with pytest.raises(ValueError, match='was changed: delete it'): Verifier.load(folder)
 
-def test_linear_layer():
-    layer = dict(kind='linear', n_in=16, n_out=2**16, bias=True)
+@pytest.mark.parametrize('layer', [dict(kind='linear', bias=True), dict(kind='affine')])
+def test_linear_layer(layer):
+    layer = layer | dict(n_in=16, n_out=2**16)
     assert build_encoder([recipe, layer])[-1].weight.shape==(2**16,16)
     with pytest.raises(ValueError, match='features is a whole number'): build_encoder([recipe, layer | dict(n_out=2**16+1)])
 
