@@ -64,6 +64,7 @@ def huge(f): (f/'config.json').write_text((f/'config.json').read_text().replace(
 def text(f): edit(f, threshold='0.1')
 def true(f): edit(f, threshold=True)
 def climbing(f): edit(f, encoder=[dict(kind='torchvision', name='../../etc/passwd', children=8, pool='avg')])
+def any_name(f): edit(f, encoder=[dict(kind='xresnet', name='partial', children=8, pool='avg')])
 def other_file(f): edit(f, weights=json.loads((f/'config.json').read_text())['weights'] | dict(file='../../secret'))
 def checkpoint(f): edit(f, encoder=[dict(kind='timm', name='resnet18', needs_pool=True, pool='avg', options=dict(checkpoint_path='x.pth'))])
 def from_hub(f): edit(f, encoder=[dict(kind='timm', name='hf-hub:evil/model', needs_pool=True, pool='avg', options={})])
@@ -84,7 +85,7 @@ hostile = {
     cut_and_signed:'does not hold the weights', no_weights:'model.safetensors is missing', no_config:'there is no verifier in',
     large_config:'has 100,000,000 bytes', deep_config:'cannot be read', no_table:'is no table', not_json:'cannot be read',
     version:'format 2 of a verifier', unknown:'auto_map is not known', missing:'threshold is missing', nan:'NaN is no number', huge:'threshold is a number',
-    text:"not '0.1'", true:'not True', climbing:'torchvision has no model', other_file:'file is not known', checkpoint:'checkpoint_path is not known',
+    text:"not '0.1'", true:'not True', climbing:'torchvision has no model', any_name:'fastai has no model', other_file:'file is not known', checkpoint:'checkpoint_path is not known',
     from_hub:'timm has no model', giant:'n_out is a whole number', other_layers:'does not hold the weights', second_encoder:'the kind of a layer is',
     metric:'metric is', size:'height is', resize:'of its length away', calibration:'calibration', band:'low is above high', rates:'rates of valid is a table',
     other_probe:'of its length away', text_probe:'probe'}
@@ -165,6 +166,24 @@ def test_one_embedding_is_nan(verifier, monkeypatch):
     monkeypatch.setattr(Verifier, 'encode', lambda self, x: np.where(np.arange(len(x))[:,None]==1, np.nan, np.ones((len(x),16))))
     assert np.isfinite(verifier.embed([image(0)])).all()
     with pytest.raises(ValueError, match='NaN or infinite'): verifier.embed([image(0), image(1)])
+
+def test_strangers_are_as_they_were(tmp_path):
+    strangers = np.eye(4, 16, dtype=np.float32),np.array([0,0,1,1])
+    folder = Verifier(build_encoder([recipe]), config(), strangers).save(tmp_path/'model')
+    for a,b in zip(Verifier.load(folder).strangers, strangers): assert (a==b).all()
+    file = folder/'strangers.safetensors'
+    file.write_bytes(file.read_bytes()[:-1]+b'x')
+    with pytest.raises(ValueError, match='was changed: delete it'): Verifier.load(folder)
+
+@pytest.mark.parametrize('layer', [dict(kind='linear', bias=True), dict(kind='affine')])
+def test_linear_layer(layer):
+    layer = layer | dict(n_in=16, n_out=2**16)
+    assert build_encoder([recipe, layer])[-1].weight.shape==(2**16,16)
+    with pytest.raises(ValueError, match='features is a whole number'): build_encoder([recipe, layer | dict(n_out=2**16+1)])
+
+def test_white_of_16_bits(verifier):
+    white = Image.fromarray(np.full((20,30), 65535, np.int32))
+    assert np.allclose(verifier.preprocess(white), verifier.preprocess(np.full((20,30,3), 255, np.uint8)))
 
 def test_probe_image():
     "Two discs on a slope, a quarter and an eighth of the picture in radius, where they are said to be"
