@@ -144,6 +144,10 @@ def keep_random():
     finally: set_random_states(**states)
 
 # %% ../nbs/00d_loaders.ipynb #ba0765f9
+class _Generator(torch.Generator):
+    "A generator that goes to a worker as a new one: torch shares the state of another one in memory that is gone by then"
+    def __reduce__(self): return _Generator,()
+
 class EpochDL(TfmdDL):
     "A loader that counts its passes, the first being `epoch` 0, and reads whole batches if its items have a store"
     epoch,looking,part = -1,False,(0,1)
@@ -152,7 +156,7 @@ class EpochDL(TfmdDL):
         self.evaluates = bool(getattr(dataset, 'split_idx', None))
         if _store(dataset): kwargs['num_workers'] = 0
         with keep_random() if self.evaluates else nullcontext(): super().__init__(dataset, **kwargs)
-        if self.evaluates: self.fake_l.generator = torch.Generator()    # which a pass takes its number from
+        if self.evaluates: self.fake_l.generator = _Generator()    # which a pass takes its number from
 
     def before_iter(self):
         if not self.looking: self.epoch += 1
