@@ -247,6 +247,39 @@ class all_against_all(Row):
             return fit_threshold(d, y[i]==y[j], fmr=.001)
         return _fit, lambda fit: dict(FNMR=fit.fnmr, threshold=fit.threshold)
 
+class worst(Row):
+    "The 100 *not same* pairs that are nearest and the 100 *same* pairs that are farthest, of embeddings of 128 numbers"
+    sizes,quick,unit,reps,warm = (5000,20000,100000),(500,),'ns a pair',3,False
+    def label(self, n): return f'{n:,} embeddings, {n*(n-1)//2:,} pairs'
+    def per(self, n): return n*(n-1)/2
+
+    @ours
+    def blocks(n):
+        from siamese_verify.worst import worst_pairs
+        e,y = clusters(n)
+        def _facts(df): return {'_pairs':df[['left','right']].values.tolist()}
+        return lambda: worst_pairs(e, y, 100), _facts
+
+    @way('a list of all distances', upto=5000)
+    def distances(n):
+        import torch
+        from siamese_verify.all import normalized_squared_euclidean_distance, pair_indices
+        e,y = clusters(n)
+        def _worst():
+            i,j = pair_indices(n)
+            parts = zip(i.split(2**16), j.split(2**16))
+            d = torch.cat([normalized_squared_euclidean_distance(e[a], e[b]) for a,b in parts])
+            same = y[i]==y[j]
+            near = torch.where(same, torch.inf, d).topk(100, largest=False).indices
+            far = torch.where(same, d, -torch.inf).topk(100).indices
+            return torch.stack([i, j], 1)[torch.cat([near, far])]
+        return _worst, lambda rows: {'_pairs':rows.tolist()}
+
+    def claims(self, facts):
+        if len(facts)<2: return {}
+        a,b = ({tuple(o) for o in f['_pairs']} for f in facts.values())
+        return {'both find the same pairs': len(a&b)>=199}    # one may differ at the end of a list, by rounding
+
 def clusters(n):
     "`n` embeddings around a center for each ten of them, and their labels"
     import torch

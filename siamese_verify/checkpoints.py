@@ -117,7 +117,9 @@ def state(self:Checkpoint) -> dict: # Tensors, numbers and texts
 
 # %% ../nbs/04b_checkpoints.ipynb #c0a81b18
 @patch
-def check(self:Checkpoint, state):
+def check(self:Checkpoint,
+    state, # As `read_checkpoint` gives it
+):
     "Raise an error if a checkpoint is of another training, or of one that's over"
     other = [k for k,o in _plain(self.facts).items() if state['facts'].get(k)!=o]
     advice = 'delete it to train anew, or give another file'
@@ -125,7 +127,9 @@ def check(self:Checkpoint, state):
     if state['run']==_this_process() and state['epoch']+1==self.n_epoch: raise ValueError(f'the training in {self.file} is over: {advice}')
 
 @patch
-def go_on(self:Checkpoint, state):
+def go_on(self:Checkpoint,
+    state, # As `read_checkpoint` gives it
+):
     "Be where the training was after an epoch"
     self.check(state)
     learn,log = self.learn,self.learn.recorder

@@ -48,8 +48,13 @@ def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained, loss
     if fmr is not None: check_number('--fmr', fmr, 1e-9, 1-1e-9)
     if fmr is not None and kind=='head': raise ValueError('--fmr is for a threshold or a distance, not for a head')
     if loss and kind=='head': raise ValueError(f'--loss {loss} trains distances: leave --kind out')
+    if loss: _check_loss(loss)
     if not epochs and (kind=='head' or untrained):
         raise ValueError('--epochs 0 keeps a pretrained encoder as it is: give more to train a head, or from scratch')
+
+def _check_loss(name):
+    from siamese_verify.losses import MetricLoss
+    MetricLoss(name)    # is there one?
 
 # %% ../nbs/07_cli.ipynb #929da211
 def _images(path, pattern, valid, skip, seed):
@@ -203,7 +208,7 @@ def train(
     path:Path, # Folder with a folder of images for each class, or with such folders in `train` and `valid`
     arch:str='resnet34', # Encoder: `small`, `efficientnet_lite0`, or the name of a torchvision or timm model
     kind:str='threshold', # `head`, `threshold` or `distance`
-    loss:str=None, # Loss of pytorch-metric-learning to train with, as `MultiSimilarityLoss`
+    loss:str=None, # Loss of pytorch-metric-learning that trains distances, as `MultiSimilarityLoss`
     out:Path='siamese_verify_model', # New folder for the model, the table and the pictures
     size:int=224, # Height and width that images are resized to
     epochs:int=5, # Passes over the training images; 0 whitens a pretrained encoder, in seconds, and trains nothing
@@ -227,37 +232,41 @@ def train(
     out,scratch = Path(out),scratch or arch=='small'
     check_out(out, resume=resume)
     _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch, loss)
-    if loss: kind = 'distance'
-    from siamese_verify.all import Checkpoint, MetricLoss, once, shared_store, start_ranks
-    if loss: MetricLoss(loss)    # is there one?
+    from siamese_verify.all import once, shared_store, start_ranks
     start_ranks()
     images = once(_images, path, pattern, valid, skip, seed)
     print(images)
     n_folds = _n_folds(images, folds, valid)
     store = shared_store(images, size)
     audit = once(_audit, images, store, leaks)
-    kwargs = dict(chunk=chunk, loss=loss, kind=kind, pretrained=not scratch)
+    kwargs = dict(chunk=chunk, loss=loss, kind='distance' if loss else kind, pretrained=not scratch)
     learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
     fit = partial(_fit_best, epochs=epochs, lr=lr, scratch=scratch, fmr=fmr)
-    about = _command(train, args | dict(path=Path(path).resolve(), out='.'))
-    def checkpoint(name): return Checkpoint(out/f'.{name}.ckpt', about)
-    way,table,before = fit(learn, cbs=checkpoint('train'))
+    checkpoint = _checkpoints(out, args)
+    way,table,before = fit(learn, cbs=checkpoint())
     print(f'\n{table}')
-    numbers = count()
     def again(images):
         learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
-        fit(learn, only=way, cbs=checkpoint(f'fold{next(numbers)}'))
+        fit(learn, only=way, cbs=checkpoint())
         return learn
     once(_write, learn, out, table.to_df(), table, seed)
     told = dict(rates=table, before=before, audit=audit, command=command, seed=seed)
     once(_report, learn, out, **told)
     if n_folds: once(_report, learn, out, each_once=_each_class_once(images, again, n_folds, fmr), **told)
-    once(_over, out)
-    print(f'Report: {out/"report.html"}')
+    once(_end, out)
 
-def _over(out):
-    "Take away what an interrupted training would have gone on from"
+# %% ../nbs/07_cli.ipynb #8595abef
+def _checkpoints(out, args):
+    "A function that gives the checkpoint of the next training of a command"
+    from siamese_verify.all import Checkpoint
+    about,number = _command(train, args | dict(path=Path(args['path']).resolve(), out='.')),count()
+    return lambda: Checkpoint(out/f'.{next(number)}.ckpt', about)
+
+# %% ../nbs/07_cli.ipynb #8595abee
+def _end(out):
+    "Take away what an interrupted training would have gone on from, and tell where the report is"
     for o in out.glob('.*.ckpt'): o.unlink()
+    print(f'Report: {out/"report.html"}')
 
 # %% ../nbs/07_cli.ipynb #94dfc65b
 def _audit(images, store, leaks):

@@ -437,7 +437,11 @@ class CountNotes:
         for o in e.cpu().numpy(),y,of,cuts: digest.update(np.ascontiguousarray(o))
         self.digest = digest.hexdigest()
 
-    def read(self, tally, low, high):
+    def read(self,
+        tally, # `Tally` that has counted nothing yet
+        low, # Smallest distance
+        high, # Largest distance
+    ) -> tuple: # Number of blocks, smallest and largest distance
         "How many blocks were counted, and the ends of their distances; their counts go into the tally"
         if not self.file or not self.file.exists(): return 0,low,high
         try: o = torch.load(self.file, weights_only=True)
@@ -448,12 +452,14 @@ class CountNotes:
         return o['done'],o['low'],o['high']
 
     def write(self, tally, done, low, high):
+        "Note what was counted in `done` blocks, unless it was done a moment ago"
         if not self.file or time.time()-self.last<self.seconds: return
         state = dict(digest=self.digest, done=done, low=low, high=high, all=tally.all.cpu(), of=tally.of.cpu())
         write_whole(self.file, partial(torch.save, state))
         self.last = time.time()
 
     def end(self):
+        "Take the file away"
         if self.file: self.file.unlink(missing_ok=True)
 
 # %% ../nbs/02a_intervals.ipynb #6fd173c7

@@ -3,7 +3,7 @@ import os, subprocess, sys, time
 from pathlib import Path
 
 import pytest, torch
-from fastai.vision.all import aug_transforms, set_seed
+from fastai.vision.all import Callback, aug_transforms, set_seed
 from PIL import Image
 
 from siamese_verify.checkpoints import *
@@ -48,6 +48,21 @@ def test_half_a_file(digits, tmp_path, monkeypatch):
     with pytest.raises(OSError): train(digits, tmp_path/'b.ckpt')
     assert file.read_bytes()==before and os.listdir(tmp_path)==['a.ckpt']
 
+def test_bar(digits, tmp_path, capsys):
+    "The bar of a training that goes on begins in its middle, and that of one that is over has nothing to do"
+    images,store = digits
+    def learner():
+        set_seed(1)
+        return siamese_learner(images.dls(bs=32, store=store), create_siamese_model(small_encoder(n_out=8, n_layers=2), 'threshold'))
+    class Stop(Callback):
+        def after_step(self):
+            if self.epoch==1: raise KeyboardInterrupt
+    file = tmp_path/'a.ckpt'
+    with pytest.raises(KeyboardInterrupt): learner().fit(2, 1e-2, cbs=[Checkpoint(file), Stop()])
+    learn = learner()
+    learn.fit(2, 1e-2, cbs=Checkpoint(file))
+    assert len(learn.recorder.values)==2 and 'Epoch 2/2' in capsys.readouterr().out
+
 def test_runs_nothing(tmp_path):
     "A pickle in disguise is not opened"
     class Evil:
@@ -69,7 +84,7 @@ def test_command(tmp_path):
         (tmp_path/'colours'/str(hue)).mkdir(parents=True)
         for k in range(5): Image.new('HSV', (20,20), (hue,255,255-20*k)).convert('RGB').save(tmp_path/'colours'/str(hue)/f'{k}.png')
     killed,whole = command(tmp_path, 'a'),command(tmp_path, 'b')
-    while not (tmp_path/'a'/'.train.ckpt').exists() and killed.poll() is None: time.sleep(.01)
+    while not (tmp_path/'a'/'.0.ckpt').exists() and killed.poll() is None: time.sleep(.01)
     killed.kill()
     killed.wait()
     assert not (tmp_path/'a'/'model.pkl').exists()
