@@ -273,7 +273,7 @@ def from_pairs(cls:PairCounts,
     left, # Class of the left image of each pair, or the image itself if it has none
     right, # Class of the right image
     thresholds=(), # Thresholds at which the counts are exact, if there are more pairs than bins
-    bins=None, # Number of bins, at most; as many as make a table of 2²¹ numbers if not given
+    bins=None, # Number of bins, at most; if not given, see `default_bins`
 ) -> PairCounts:
     "Count the pairs of a table"
     d,same = (o.cpu().numpy() if isinstance(o, Tensor) else o for o in check_pairs(d, same))
@@ -298,9 +298,10 @@ def _between_pairs(d, left, right, g, t):
 # %% ../nbs/02a_intervals.ipynb #c1dbbec1
 def default_bins(
     g, # Number of clusters
+    n=2**13, # Number of images
 ) -> int:
-    "As many bins as make a table of 2²¹ numbers, within reason"
-    return int(np.clip(2**21//g, 2**8, 2**14))
+    "As many bins as make a table of 2²¹ numbers, within reason, and at most two for each image"
+    return int(np.clip(2**21//g, 2**8, min(2*n, 2**14)))
 
 def _groups(d, same, bins, thresholds):
     "The group of each distance, and where groups begin and end: those of equal distances, if they're few"
@@ -328,7 +329,7 @@ def count_pairs(
     y, # N labels
     distance_metric=normalized_squared_euclidean_distance, # Function of two batches of embeddings
     thresholds=(), # Thresholds at which the counts are exact
-    bins=None, # Number of bins, at most; as many as make a table of 2²¹ numbers if not given
+    bins=None, # Number of bins, at most; if not given, see `default_bins`
     groups=None, # N names of groups that classes sit in, or of sessions: clusters instead of the classes
     file=None, # Where to note what was counted so far; a count that was interrupted goes on from there
 ) -> PairCounts:
@@ -337,7 +338,6 @@ def count_pairs(
     clusters,of = np.unique(y if groups is None else check_labels(groups, len(e)), return_inverse=True)
     order = np.lexsort((y, of))
     e,y,of = e[torch.from_numpy(order).to(e.device)],np.unique(y, return_inverse=True)[1][order],of[order]
-    bins = bins or default_bins(len(clusters))
     count = _count_few if len(e)<=1024 else partial(_count_blocks, file=file)
     counts = count(e, y, of, len(clusters), distance_metric, thresholds, bins)
     counts.clusters,counts.links,counts.n_images = clusters,len(clusters)*(len(clusters)-1)//2,len(e)
@@ -380,6 +380,7 @@ def _count_few(e, y, of, g, distance_metric, thresholds, bins):
     return PairCounts.from_pairs(d, y[i]==y[j], of[i], of[j], thresholds, bins)
 
 def _count_blocks(e, y, of, g, distance_metric, thresholds, bins, file=None):
+    bins = bins or default_bins(g, len(e))
     cuts = pair_cuts(*_sample(e, y, distance_metric), bins, thresholds)
     binner,tally = Binner(cuts, e),Tally(g, len(cuts)+1, e.device)
     low,high = math.inf,-math.inf
