@@ -18,6 +18,7 @@ from siamese_verify.losses import *
 from siamese_verify.training import *
 from siamese_verify.heads import *
 from siamese_verify.checkpoints import *
+from siamese_verify.plan import *
 from siamese_verify.evaluation import *
 from siamese_verify.audit import *
 from siamese_verify.report import *

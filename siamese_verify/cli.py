@@ -38,19 +38,25 @@ def _of_demo(out):
     return results.exists() and results.read_text().startswith('kind,')
 
 # %% ../nbs/07_cli.ipynb #d6e393aa
-def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained, loss=None):
+def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained, loss=None, minutes=None):
     "Raise an error for options of `train` that cannot work, before anything is read"
     from siamese_verify.data import check_number
     if kind not in ('head','threshold','distance'): raise ValueError(f'--kind is head, threshold or distance, not {kind!r}')
-    whole = dict(size=(size,1), epochs=(epochs,0), bs=(bs,4), seed=(seed,0), folds=(folds or 3,3))
-    for name,(o,low) in whole.items(): check_number(f'--{name}', o, low, kind=int)
+    whole = dict(size=(size,1), epochs=(epochs,0), bs=(bs,4), seed=(seed,0), folds=(folds or None,3))
+    for name,(o,low) in whole.items():
+        if o is not None: check_number(f'--{name}', o, low, kind=int)
+    if minutes is not None: check_number('--minutes', minutes, 1e-9)
+    if minutes and epochs is not None: raise ValueError('--minutes plans the epochs: leave one of them out')
     if lr is not None: check_number('--lr', lr, 1e-12, 1e6)
     if fmr is not None: check_number('--fmr', fmr, 1e-9, 1-1e-9)
     if fmr is not None and kind=='head': raise ValueError('--fmr is for a threshold or a distance, not for a head')
     if loss and kind=='head': raise ValueError(f'--loss {loss} trains distances: leave --kind out')
     if loss: _check_loss(loss)
-    if not epochs and (kind=='head' or untrained):
-        raise ValueError('--epochs 0 keeps a pretrained encoder as it is: give more to train a head, or from scratch')
+    _check_trains(epochs, kind, untrained)
+
+def _check_trains(epochs, kind, untrained):
+    if epochs==0 and (kind=='head' or untrained):
+        raise ValueError('--epochs 0 keeps a pretrained encoder as it is: give more, or more --minutes, to train a head, or from scratch')
 
 def _check_loss(name):
     from siamese_verify.losses import MetricLoss
@@ -76,22 +82,15 @@ def _has_splits(path):
     return 'train' in names and bool(names & {'valid','val'})
 
 # %% ../nbs/07_cli.ipynb #1de964c2
-def _arch(name):
-    "The architecture of this name: here, in torchvision, or else in timm"
-    from siamese_verify.all import efficientnet_lite0, models, small_encoder
-    own = dict(small=small_encoder, efficientnet_lite0=efficientnet_lite0)
-    if name in own: return own[name]
-    return models.get_model_builder(name) if name in models.list_models() else name
-
 def _learner(images, store, arch, bs, flip, seed, chunk=None, loss=None, **kwargs):
     "A learner of all pairs of batches of images, with the usual augmentation"
-    from siamese_verify.all import MetricLoss, aug_transforms, create_siamese_model, my_rank, set_seed, siamese_learner
+    from siamese_verify.all import MetricLoss, aug_transforms, create_siamese_model, my_rank, named_arch, set_seed, siamese_learner
     set_seed(seed)
     bs = min(bs, len(images.splits['train']))
     bs -= bs%my_rank()[1]    # which share it
     tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
     dls = images.dls(bs=bs, per_class=min(4, bs//2), store=store, after_batch=tfms, seed=seed)
-    learn = siamese_learner(dls, create_siamese_model(_arch(arch), **kwargs), loss_func=loss and MetricLoss(loss), chunk=chunk)
+    learn = siamese_learner(dls, create_siamese_model(named_arch(arch), **kwargs), loss_func=loss and MetricLoss(loss), chunk=chunk)
     if not sys.stdout.isatty(): _quiet(learn)
     return learn
 
@@ -206,12 +205,13 @@ def _verdicts(learners):
 # %% ../nbs/07_cli.ipynb #8595abed
 def train(
     path:Path, # Folder with a folder of images for each class, or with such folders in `train` and `valid`
-    arch:str='resnet34', # Encoder: `small`, `efficientnet_lite0`, or the name of a torchvision or timm model
+    arch:str=None, # Encoder: `small`, `efficientnet_lite0`, or the name of a torchvision or timm model; planned if not given
     kind:str='threshold', # `head`, `threshold` or `distance`
     loss:str=None, # Loss of pytorch-metric-learning that trains distances, as `MultiSimilarityLoss`
     out:Path='siamese_verify_model', # New folder for the model, the table and the pictures
-    size:int=224, # Height and width that images are resized to
-    epochs:int=5, # Passes over the training images; 0 whitens a pretrained encoder, in seconds, and trains nothing
+    size:int=None, # Height and width that images are resized to; planned if not given
+    epochs:int=None, # Passes over the training images; planned if not given; 0 whitens a pretrained encoder, in seconds
+    minutes:float=None, # Time to train on this machine, about and at most, instead of epochs
     lr:float=None, # Learning rate; 1e-4 for a pretrained encoder and 1e-2 for another if not given
     bs:int=64, # Images in a batch, each of which is compared with each of the others
     chunk:int=None, # Images that the encoder takes at a time: fewer need less memory, and take longer
@@ -228,15 +228,18 @@ def train(
 ):
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
     args = locals() | dict(resume=False)
-    command = _command(train, args)
     out,scratch = Path(out),scratch or arch=='small'
     check_out(out, resume=resume)
-    _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch, loss)
+    _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch, loss, minutes)
     from siamese_verify.all import once, shared_store, start_ranks
     start_ranks()
     images = once(_images, path, pattern, valid, skip, seed)
     print(images)
     n_folds = _n_folds(images, folds, valid)
+    said = dict(arch=arch, size=size, epochs=epochs, minutes=minutes and minutes/(1+n_folds))
+    arch,size,epochs = once(_planned, images, out, 30_000 if scratch else 5_000, **said)
+    _check_trains(epochs, kind, scratch)
+    args |= dict(arch=arch, size=size, epochs=epochs, minutes=None)
     store = shared_store(images, size)
     audit = once(_audit, images, store, leaks)
     kwargs = dict(chunk=chunk, loss=loss, kind='distance' if loss else kind, pretrained=not scratch)
@@ -250,10 +253,23 @@ def train(
         fit(learn, only=way, cbs=checkpoint())
         return learn
     once(_write, learn, out, table.to_df(), table, seed)
-    told = dict(rates=table, before=before, audit=audit, command=command, seed=seed)
+    told = dict(rates=table, before=before, audit=audit, command=_command(train, args), seed=seed)
     once(_report, learn, out, **told)
     if n_folds: once(_report, learn, out, each_once=_each_class_once(images, again, n_folds, fmr), **told)
     once(_end, out)
+
+# %% ../nbs/07_cli.ipynb #8595abf1
+def _planned(images, out, budget, minutes, **said):
+    "Encoder, size and epochs, as said, or as planned; an interrupted training keeps what it had time for"
+    from siamese_verify.all import plan_training, read_checkpoint
+    begun = out/'.0.ckpt'
+    if minutes and begun.exists():
+        command = shlex.split(read_checkpoint(begun)['facts']['options'])
+        args = anno_parser(train).parse_args(command[2:])
+        return args.arch,args.size,args.epochs
+    plan = plan_training(images, minutes, budget, **said)
+    print(plan)
+    return plan.arch,plan.size,plan.epochs
 
 # %% ../nbs/07_cli.ipynb #8595abef
 def _checkpoints(out, args):

@@ -71,22 +71,40 @@ def test_runs_nothing(tmp_path):
     with pytest.raises(ValueError, match='cannot be read as a checkpoint'): read_checkpoint(tmp_path/'evil.ckpt')
     assert not (tmp_path/'harm').exists()
 
-def command(path, out, *more):
+def command(path, out, *more, length='--epochs=5'):
     "The command, without a shell"
-    args = 'train', 'colours', '--arch=small', '--size=16', '--epochs=5', '--bs=32', f'--out={out}', *more
+    args = 'train', 'colours', '--arch=small', '--size=16', length, '--bs=32', f'--out={out}', *more
     return subprocess.Popen([Path(sys.executable).parent/'siamese_verify', *args], cwd=path, stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True, env={**os.environ, 'OMP_NUM_THREADS':'1'})
+
+def colours(path):
+    for hue in range(0, 240, 20):
+        (path/'colours'/str(hue)).mkdir(parents=True)
+        for k in range(5): Image.new('HSV', (20,20), (hue,255,255-20*k)).convert('RGB').save(path/'colours'/str(hue)/f'{k}.png')
+
+def kill(process, file):
+    "Kill a process as soon as there is a file"
+    while not file.exists() and process.poll() is None: time.sleep(.01)
+    process.kill()
+    process.wait()
+
+@pytest.mark.drill
+def test_minutes(tmp_path):
+    "A training that was interrupted keeps the epochs it had time for, whatever time there is now"
+    colours(tmp_path)
+    kill(command(tmp_path, 'a', length='--minutes=100'), tmp_path/'a'/'.0.ckpt')
+    again = command(tmp_path, 'a', '--resume', length='--minutes=.00001')
+    assert again.wait()==0, again.stderr.read()
+    assert '--epochs 20 ' in (tmp_path/'a'/'report.html').read_text()
+    none = command(tmp_path, 'b', length='--minutes=.00001')
+    assert none.wait()==2 and 'give more, or more --minutes' in none.stderr.read()
 
 @pytest.mark.drill
 def test_command(tmp_path):
     "Killed, refused without --resume, gone on with: the same files, and no checkpoint left"
-    for hue in range(0, 240, 20):
-        (tmp_path/'colours'/str(hue)).mkdir(parents=True)
-        for k in range(5): Image.new('HSV', (20,20), (hue,255,255-20*k)).convert('RGB').save(tmp_path/'colours'/str(hue)/f'{k}.png')
+    colours(tmp_path)
     killed,whole = command(tmp_path, 'a'),command(tmp_path, 'b')
-    while not (tmp_path/'a'/'.0.ckpt').exists() and killed.poll() is None: time.sleep(.01)
-    killed.kill()
-    killed.wait()
+    kill(killed, tmp_path/'a'/'.0.ckpt')
     assert not (tmp_path/'a'/'model.pkl').exists()
     refused = command(tmp_path, 'a')
     assert refused.wait()==2 and 'a training was interrupted in a: go on with --resume' in refused.stderr.read()

@@ -1,0 +1,89 @@
+"""Training with our loss and with pytorch-metric-learning's, on unseen classes of several sets, over seeds.
+
+    python benchmarks/train.py glyphs
+    python benchmarks/train.py digits
+    python benchmarks/train.py pets --path FOLDER_OF_PHOTOGRAPHS
+    python benchmarks/train.py omniglot --path FOLDER_OF_ALPHABETS
+
+The same encoder (EfficientNet-Lite0), the same batches of 64 images (4 of each class, more if there are few classes), the same augmentation, optimiser and
+schedule for each way; half of the classes train, all pairs of the other half are reported on. Each way takes the better of
+three learning rates on a split of its own (seed 100), which no figure is reported of. Behind each encoder, the best head of
+`try_heads` is fitted to the classes that trained it. Writes a row for each set, seed, way and head to
+benchmarks/results/train.csv, which the page *Training, measured* shows.
+"""
+from fastcore.script import call_parse
+from heads import images_of
+from protocol import NoValidation, keep, machine
+from siamese_verify.all import *
+
+results = Path(__file__).resolve().parent/'results'/'train.csv'
+sizes = dict(glyphs=48, digits=48, pets=80, omniglot=48)
+peers = {'SupConLoss':None, 'MultiSimilarityLoss':'MultiSimilarityMiner', 'ContrastiveLoss':None}
+rates = 1e-4,3e-4,1e-3
+
+def halves(seed):
+    "A splitter: half of the classes train, and half are reported on"
+    def _inner(images):
+        classes = np.random.default_rng(seed).permutation(np.unique(images.y))
+        trains = np.isin(images.y, classes[:len(classes)//2])
+        return dict(train=np.flatnonzero(trains), valid=np.flatnonzero(~trains))
+    return _inner
+
+def learner(images, store, way, seed, flip):
+    "A learner that trains one way"
+    set_seed(seed)
+    tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
+    n = len(np.unique(images.y[images.splits['train']]))
+    dls = images.dls(bs=64, per_class=max(4, 64//n), store=store, after_batch=tfms, seed=seed)
+    loss = MetricLoss(way, peers[way]) if way in peers else None
+    return siamese_learner(dls, efficientnet_lite0, kind='distance' if loss else 'threshold', loss_func=loss)
+
+def train(learn, lr, budget):
+    "Train with one cycle; the number of images that went through the encoder"
+    train = learn.dls.train
+    epochs = max(1, round(budget/(len(train)*train.bs)))
+    lr = slice(lr, 100*lr) if isinstance(learn.model, ThresholdSiamese) else lr    # the threshold may learn faster
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, cbs=NoValidation())
+    return epochs*len(train)*train.bs
+
+def counted(learn, seed):
+    "All pairs of the classes that didn't train, as trained and behind the best head"
+    y = {o:learn.images_of().y[learn.images_of().splits[o]] for o in ('train','valid')}
+    e = {o:embed(learn.model.encoder, learn.dls.image_dl(o)) for o in y}
+    choices = head_choices('none') | head_choices('auto')
+    tried = try_heads(learn.model, e['train'], y['train'], choices, seed=seed)
+    kept = compare_heads(tried)[1]['EER'].idxmin()
+    x = e['valid'] if kept=='none' else choices[kept](ClassScatter(e['train'], y['train']))(e['valid'])
+    return {head:(name,count_all(learn.model, o, y['valid'])) for head,name,o in (('none','none',e['valid']), ('auto',kept,x))}
+
+@call_parse
+def main(
+    data:str, # `glyphs`, `digits`, `pets` or `omniglot`
+    path:Path=None, # Folder of photographs named `breed_number.jpg`, or of folders of alphabets
+    seeds:int=3, # Number of seeds
+    budget:int=2500, # Images through the encoder, about
+    most:int=1500, # Images of the set at most, about
+    ways:str=None, # Some of the ways, with commas between; `ours` and all losses if not given
+    lr:float=None, # Learning rate of the encoder, instead of the best of three
+):
+    "Train in each way on one set"
+    images,flip = images_of(data, path, most),data=='pets'
+    store = images.store(sizes[data], method='squish')
+    def run(way, seed, lr):
+        learn = learner(LabeledImages(images.files, np.array(images.vocab)[images.y], halves(seed)), store, way, seed, flip)
+        return (train(learn, lr, budget) if way!='none' else 0),counted(learn, seed)
+    def eer(way, lr): return run(way, 100, lr)[1]['none'][1].rates()['EER'].value
+    ways = ways.split(',') if ways else ['ours', *peers]
+    chosen = {way:lr or min(rates, key=partial(eer, way)) for way in ways}
+    print(chosen, flush=True)
+    for seed in range(seeds):
+        found = {way:run(way, seed, chosen.get(way)) for way in ('none', *chosen)}
+        rows = []
+        for way,(n,counts) in found.items():
+            for head,(kept,o) in counts.items():
+                rate,c = o.rates()['EER'],compare_rates(found['ours'][1][head][1], o)['EER']
+                rows.append(dict(data=data, seed=seed, way=way, head=head, kept=kept, encoded=n, lr=chosen.get(way), budget=budget,
+                    EER=rate.value, low=rate.low, high=rate.high, ours_less=c.difference, ours_less_low=c.low, ours_less_high=c.high,
+                    p=c.p, classes=len(o), machine=machine()))
+        print(pd.DataFrame(rows)[['data','seed','way','head','kept','encoded','EER','p']].round(4).to_string(index=False, header=False), flush=True)
+        keep(results, rows, ['data','budget','seed','way','head'])
