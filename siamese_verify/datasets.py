@@ -169,12 +169,18 @@ def _view(square, size, rng):
     return Image.fromarray((np.asarray(im)*light + grain).clip(0, 255).astype(np.uint8))
 
 # %% ../nbs/00a_datasets.ipynb #5907a00e
-def _spots(size, views, seed):
-    for name,im in _photographs().items():
-        for x,y,square in _squares(im):
-            for k in range(views):
-                rng = np.random.default_rng([seed, k, x, y, *name.encode()])
-                yield f'{name}_{x:03}_{y:03}/{k:02}.png', partial(_view, square, size, rng)
+def _all_squares(more):
+    "All spots: name of the photograph, left and upper edge, and the square, for each camera"
+    photographs = _photographs() | (_more_photographs() if more else {})
+    for name,im in photographs.items():
+        for x,y,square in _squares(im): yield name,x,y,[square]
+    if more: yield from (('motorcycle',*o) for o in _both_cameras(*_stereo_pair()))
+
+def _spots(size, views, seed, more):
+    for name,x,y,squares in _all_squares(more):
+        for k in range(views):
+            rng = np.random.default_rng([seed, k, x, y, *name.encode()])
+            yield f'{name}_{x:03}_{y:03}/{k:02}.png', partial(_view, squares[k%len(squares)], size, rng)
 
 # %% ../nbs/00a_datasets.ipynb #5907a00f
 def Spots(
@@ -182,13 +188,50 @@ def Spots(
     size=64, # Height and width in pixels
     views=8, # Number of images of each spot
     seed=42, # Seed of the views
+    more=False, # Four times as many spots, with those of scikit-image's photographs?
 ) -> LabeledImages: # Files `<photograph>_<x>_<y>/<view>.png`, labelled with the name of their folder
-    "Spots of photographs that scikit-learn and matplotlib ship, each seen in several views"
+    "Spots of photographs that packages ship, each seen in several views"
     check_number('size', size, 8, 512, int)
     check_number('views', views, 2, 100, int)
     check_number('seed', seed, 0, kind=int)
-    files = _drawn_once(f'siamese_spots_{size}_{views}_{seed}', partial(_spots, size, views, seed))
+    name = f'siamese_spots_{size}_{views}_{seed}' + '_more'*bool(more)
+    files = _drawn_once(name, partial(_spots, size, views, seed, more))
     return LabeledImages(files, [f.parent.name for f in files], valid)
+
+# %% ../nbs/00a_datasets.ipynb #5907a021
+def _skimage_data():
+    try: from skimage import data
+    except ImportError as e: raise ImportError('more spots need scikit-image: pip install scikit-image') from e
+    return data
+
+def _more_photographs():
+    "Photographs that scikit-image ships, by name"
+    names = 'astronaut','brick','camera','chelsea','coffee','grass','gravel','rocket'
+    return {o: open_image(getattr(_skimage_data(), o)()) for o in names}
+
+def _stereo_pair():
+    "What the left and the right camera saw of a motorcycle, and by how many pixels each point moves from left to right"
+    left,right,disparity = _skimage_data().stereo_motorcycle()
+    return open_image(left),open_image(right),disparity
+
+# %% ../nbs/00a_datasets.ipynb #5907a023
+def _both_cameras(left, right, disparity):
+    "The spots of a stereo pair: left and upper edge, and the square as each camera sees it"
+    quarter,end = _side//4,Counter()
+    for x,y,square in _squares(left):
+        d = disparity[y+quarter:y+_side-quarter, x+quarter:x+_side-quarter]
+        known = d[np.isfinite(d)]
+        if known.size<.9*d.size or np.ptp(known)>4: continue    # of several depths
+        x_right = x-round(float(np.median(known)))
+        other = right.crop((x_right, y, x_right+_side, y+_side))
+        if x_right<end[y] or not _looks_alike(square, other): continue    # shared with the last one, or hidden
+        end[y] = x_right+_side
+        yield x,y,[square,other]
+
+def _looks_alike(a, b):
+    "Do the middles of two squares go up and down together?"
+    a,b = [np.ravel(ImageOps.crop(o.convert('L'), _side//4)) for o in (a,b)]
+    return np.corrcoef(a, b)[0,1]>.5
 
 # %% ../nbs/00a_datasets.ipynb #b36e09bc
 def _untar(url):

@@ -251,7 +251,7 @@ def test_drawn_once(tmp_path, monkeypatch):
 
 def drawn_spots():
     "A digest of some views, of each photograph"
-    spots = itertools.islice(datasets._spots(16, 2, 0), 0, None, 50)
+    spots = itertools.islice(datasets._spots(16, 2, 0, more=True), 0, None, 50)
     return hashlib.sha256(b''.join(fn.encode() + draw().tobytes() for fn,draw in spots)).hexdigest()
 
 def test_spots_are_the_same_under_another_hash_seed():
@@ -259,3 +259,9 @@ def test_spots_are_the_same_under_another_hash_seed():
     env = os.environ | dict(PYTHONHASHSEED='1', OMP_NUM_THREADS='1')
     res = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=os.path.dirname(__file__), env=env, capture_output=True, text=True)
     assert res.stdout.split()==[drawn_spots()], res.stderr
+
+def test_more_spots_need_scikit_image(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, 'fastai_path', lambda _: tmp_path)
+    monkeypatch.setitem(sys.modules, 'skimage', None)
+    with pytest.raises(ImportError, match='pip install scikit-image'): datasets.Spots(more=True)
+    assert not [*tmp_path.rglob('.files')]
