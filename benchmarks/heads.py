@@ -2,6 +2,7 @@
 
     python benchmarks/heads.py glyphs
     python benchmarks/heads.py digits
+    python benchmarks/heads.py spots
     python benchmarks/heads.py pets --path FOLDER_OF_PHOTOGRAPHS
     python benchmarks/heads.py omniglot --path FOLDER_OF_ALPHABETS
 
@@ -14,7 +15,7 @@ from protocol import keep, machine
 from siamese_verify.all import *
 
 results = Path(__file__).resolve().parent/'results'/'heads.csv'
-sizes = dict(glyphs=48, digits=48, pets=160, omniglot=64)
+sizes = dict(glyphs=48, digits=48, spots=64, pets=160, omniglot=64)
 ways = {'none':('none',None), 'centre':('centre',None), 'whiten, .7':('whiten',.7), 'lda, .7':('lda',.7),
         'whiten, chosen':('whiten',None), 'auto':('auto',None)}
 
@@ -22,6 +23,7 @@ def images_of(data, path, most):
     "The images of a set, at most so many, and as many of each class"
     if data=='glyphs': images = Glyphs(size=32)
     elif data=='digits': images = Digits()
+    elif data=='spots': images = Spots()
     elif data=='pets': images = LabeledImages.from_name_re(path, r'^(.*)_\d+.jpg$')
     else: images = LabeledImages.from_folder(path, ClassSplitter())
     order = np.random.default_rng(0).permutation(len(images))
@@ -51,7 +53,7 @@ def measure(e, y, seed):
 
 @call_parse
 def main(
-    data:str, # `glyphs`, `digits`, `pets` or `omniglot`
+    data:str, # `glyphs`, `digits`, `spots`, `pets` or `omniglot`
     path:Path=None, # Folder of photographs named `breed_number.jpg`, or of folders of alphabets
     seeds:int=3, # Number of seeds of the split
     most:int=1500, # Images at most, about

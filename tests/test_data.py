@@ -1,5 +1,5 @@
 "Images of any mode, and files, folders, tables and arrays that are not as they should be"
-import os, shutil, struct
+import hashlib, itertools, os, shutil, struct, subprocess, sys
 
 import numpy as np, pandas as pd, pytest
 from fastai.vision.all import torch
@@ -248,3 +248,20 @@ def test_drawn_once(tmp_path, monkeypatch):
     shutil.copy(images.files[0], images.files[0].with_name('mine.png'))
     again = datasets.Digits()
     assert again.files==images.files and again.files[7].is_file() and len(again)==1797
+
+def drawn_spots():
+    "A digest of some views, of each photograph"
+    spots = itertools.islice(datasets._spots(16, 2, 0, more=True), 0, None, 50)
+    return hashlib.sha256(b''.join(fn.encode() + draw().tobytes() for fn,draw in spots)).hexdigest()
+
+def test_spots_are_the_same_under_another_hash_seed():
+    code = 'from test_data import drawn_spots; print(drawn_spots())'
+    env = os.environ | dict(PYTHONHASHSEED='1', OMP_NUM_THREADS='1')
+    res = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=os.path.dirname(__file__), env=env, capture_output=True, text=True)
+    assert res.stdout.split()==[drawn_spots()], res.stderr
+
+def test_more_spots_need_scikit_image(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, 'fastai_path', lambda _: tmp_path)
+    monkeypatch.setitem(sys.modules, 'skimage', None)
+    with pytest.raises(ImportError, match='pip install scikit-image'): datasets.Spots(more=True)
+    assert not [*tmp_path.rglob('.files')]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest, torch
 from fastcore.script import CliError, call_parse
 from nbdev.doclinks import nbglob
-from siamese_verify.datasets import Digits, Glyphs
+from siamese_verify.datasets import Digits, Glyphs, Spots
 
 class Count:
     "Counts the tests that pytest runs"
@@ -38,7 +38,7 @@ def main(
     files = list(nbs) or sorted(nbglob(as_path=True), key=lambda o: ('tutorials' not in o.parts, o))    # the long ones first
     missing = [str(o) for o in files if not o.is_file()]
     if missing or not files: raise CliError(f'no such notebook: {" ".join(missing) or "nbs/*.ipynb"}')
-    for images in Digits, Glyphs: images()    # drawn before, so that no page holds the progress bar of the first time
+    for images in Digits, Glyphs, Spots: images()    # drawn before, so that no page holds the progress bar of the first time
     flags = ['slow'] * slow + ['cuda'] * torch.cuda.is_available()
     with ThreadPoolExecutor(2) as pool: oks = list(pool.map(lambda nb: test_nb(nb, flags, save), files))
     count = Count()
