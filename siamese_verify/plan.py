@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from time import perf_counter
 
 from fastai.vision.all import *
+from torchvision import models    # fastai has another module of that name
 from .data import *
 from .model import *
 
