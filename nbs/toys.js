@@ -4,7 +4,7 @@
 // All rates are strings that Python wrote; here they are only looked up.
 (() => {
 'use strict'
-const toys = {threshold, pairs, twenty}
+const toys = {threshold, pairs, twenty, motion}
 
 for (const box of document.querySelectorAll('.toy:not(.on)')) {
   const data = JSON.parse(box.querySelector('script').textContent)
@@ -19,9 +19,9 @@ function figures(table, names) {
   return values => values.forEach((o, i) => { cells[i].textContent = o })
 }
 
-// A threshold moves over two hills of distances, and what it makes of them moves along
-function threshold(box, {cut, fmr, fnmr, rates, same, other, priors, wrong, start}) {
-  const end = cut.at(-1), top = Math.max(...same, ...other)
+// A threshold moves over two hills of distances, and what it makes of them moves along; few classes shake all of it
+function threshold(box, {cut, sets, priors, start}) {
+  const end = cut.at(-1), top = Math.max(...sets.flatMap(o => [...o.same, ...o.other]))
   const x = t => 5+350*t/end, y = h => 150-145*h/top
   const hill = heights => `M${x(0)},${y(0)}` + heights.map((h, i) => `V${y(h).toFixed(1)}H${x(end*(i+1)/heights.length).toFixed(1)}`).join('')
                           + `V${y(0)}Z`
@@ -35,9 +35,8 @@ function threshold(box, {cut, fmr, fnmr, rates, same, other, priors, wrong, star
         <svg class="hills" viewBox="0 0 360 182" role="img" aria-label="Histograms of the distances of same and not same pairs, and the threshold">
           <clipPath id="toy-below"><rect height="150"/></clipPath>
           <clipPath id="toy-above"><rect height="150" width="360"/></clipPath>
-          <path class="same faint" d="${hill(same)}"/><path class="other faint" d="${hill(other)}"/>
-          <path class="same" d="${hill(same)}" clip-path="url(#toy-above)"/>
-          <path class="other" d="${hill(other)}" clip-path="url(#toy-below)"/>
+          <path class="same faint"/><path class="other faint"/>
+          <path class="same" clip-path="url(#toy-above)"/><path class="other" clip-path="url(#toy-below)"/>
           <path class="axis" d="M${x(0)},150H${x(end)}"/>
           ${[0, .5, 1, 1.5, 2].filter(t => t<=end).map(t => `<text x="${x(t)}" y="163" text-anchor="middle">${t}</text>`).join('')}
           <text x="${x(end/2)}" y="178" text-anchor="middle">distance</text>
@@ -52,21 +51,32 @@ function threshold(box, {cut, fmr, fnmr, rates, same, other, priors, wrong, star
             <text x="36" y="${v(r)+3}" text-anchor="end">${o}</text>`).join('')}
           <text x="112" y="178" text-anchor="middle">FMR</text>
           <text transform="translate(9,80) rotate(-90)" text-anchor="middle">FNMR</text>
-          <polyline class="curve" points="${cut.map((_, i) => `${u(fmr[i]).toFixed(1)},${v(fnmr[i]).toFixed(1)}`).join(' ')}"/>
+          <polyline class="curve faint"/><polyline class="curve"/>
           <circle class="point" r="5"/>
         </svg>
       </figure>
       <div>
         <label>Threshold <b></b><input class="cut" type="range" min="0" max="${cut.length-1}"></label>
         <label>Of the pairs to come, <b></b> are the same<input class="prior" type="range" min="0" max="${priors.length-1}"></label>
+        <fieldset>
+          <legend>Measured on</legend>
+          <label><input type="radio" name="toy-classes" value="0" checked> all ${sets[0].classes} classes</label>
+          <label><input type="radio" name="toy-classes" value="1"> ${sets[1].classes} of them</label>
+          <button type="button">${sets[1].classes} others</button>
+        </fieldset>
         <table></table>
       </div>
     </div>`
   const find = o => box.querySelector(o)
   const at = find('.cut'), prior = find('.prior'), [cutText, priorText] = box.querySelectorAll('b')
-  const fill = figures(find('table'), [...Object.keys(rates), 'matches that are wrong'])
+  const fill = figures(find('table'), [...Object.keys(sets[0].rates), 'matches that are wrong'])
+  const det = ({fmr, fnmr}) => cut.map((_, i) => `${u(fmr[i]).toFixed(1)},${v(fnmr[i]).toFixed(1)}`).join(' ')
+  let few = 1    // which of the sets of few classes
 
   function show() {
+    const set = sets[find(':checked').value==='0' ? 0 : few], {fmr, fnmr, rates, wrong} = set
+    for (const kind of ['same', 'other']) box.querySelectorAll(`path.${kind}`).forEach(o => o.setAttribute('d', hill(set[kind])))
+    box.querySelectorAll('.curve').forEach((o, k) => o.setAttribute('points', det(k ? set : sets[0])))
     const i = +at.value, p = +prior.value, left = x(cut[i])
     find('#toy-below rect').setAttribute('width', left)
     find('#toy-above rect').setAttribute('x', left)
@@ -81,7 +91,12 @@ function threshold(box, {cut, fmr, fnmr, rates, same, other, priors, wrong, star
   }
   at.value = start[0]
   prior.value = start[1]
-  at.oninput = prior.oninput = show
+  box.oninput = show
+  find('button').onclick = () => {
+    if (find(':checked').value==='1') few = few%(sets.length-1) + 1
+    find('[value="1"]').checked = true
+    show()
+  }
   show()
 
   const hills = find('.hills')
@@ -191,5 +206,65 @@ function twenty(box, {pairs, rates}) {
 
   box.innerHTML = `<p>Are the two characters the same? Press the buttons, or the keys s and n.</p><button type="button">Begin</button>`
   find('button').onclick = begin
+}
+
+// Embeddings in a plane, as letters, which move from one look to the next
+function motion(box, {letters, names, stories}) {
+  const kinds = [...new Set(letters)]
+  box.innerHTML = `
+    <div class="toy-plots">
+      <figure>
+        <svg class="plane" viewBox="0 0 320 320" role="img">
+          ${letters.map(o => `<text style="--k:${kinds.indexOf(o)/kinds.length}" text-anchor="middle" dy=".35em">${o}</text>`).join('')}
+        </svg>
+      </figure>
+      <div>
+        <fieldset>
+          <legend>Story</legend>
+          ${Object.keys(stories).map((o, k) => `<label><input type="radio" name="toy-story" value="${o}" ${k ? '' : 'checked'}> ${o}</label>`).join('')}
+        </fieldset>
+        <label>Look: <b></b><input type="range" min="0"></label>
+        <button type="button"></button>
+        <table></table>
+      </div>
+    </div>`
+  const find = o => box.querySelector(o)
+  const at = find('[type=range]'), button = find('button'), points = box.querySelectorAll('svg text')
+  const fill = figures(find('table'), names)
+  let timer
+
+  function show() {
+    const looks = stories[find(':checked').value], {name, xy, figures} = looks[at.value]
+    points.forEach((o, i) => { o.style.transform = `translate(${160+155*xy[i][0]}px,${160-155*xy[i][1]}px)` })
+    find('svg').setAttribute('aria-label', `${letters.length} letters at the places of their embeddings: ${name}`)
+    find('b').textContent = name
+    at.setAttribute('aria-valuetext', name)
+    fill(figures)
+  }
+  function stop() {
+    clearInterval(timer)
+    timer = undefined
+    button.textContent = 'Play'
+  }
+  function step() {
+    at.value = +at.value + 1
+    show()
+    if (at.value===at.max) stop()
+  }
+  function begin() {
+    stop()
+    at.max = stories[find(':checked').value].length-1
+    at.value = 0
+    show()
+  }
+  button.onclick = () => {
+    if (timer) return stop()
+    if (at.value===at.max) begin()
+    timer = setInterval(step, 900)
+    button.textContent = 'Stop'
+  }
+  at.oninput = () => { stop(); show() }
+  find('fieldset').onchange = begin
+  begin()
 }
 })()

@@ -165,20 +165,20 @@ def explain(
 
 # %% ../nbs/06d_commands.ipynb #b7e40f12
 known_encoders = [
-    ('efficientnet_lite0', 3.4, 224, 'ImageNet, labels', 'pip, no download', 'CPUs, browsers; measured: benchmarks/heads'),
-    ('mobilenetv4_conv_small.e2400_r224_in1k', 2.5, 224, 'ImageNet, labels', 'timm, Apache 2.0', 'phones'),
-    ('resnet34', 21.3, 224, 'ImageNet, labels', 'torchvision', 'a baseline that everybody knows'),
-    ('convnext_tiny.in12k_ft_in1k', 27.8, 224, 'ImageNet 12k, labels', 'timm, Apache 2.0', 'a stronger one to train further'),
-    ('eva02_tiny_patch14_224.mim_in22k', 5.5, 224, 'ImageNet 22k, masked', 'timm, MIT', 'a small transformer'),
-    ('vit_small_patch14_dinov2.lvd142m', 22.1, 518, '142M images alone', 'timm, Apache 2.0', 'the same object or place, frozen'),
-    ('vit_small_patch16_dinov3.lvd1689m', 21.6, 256, '1.7G images alone', "timm, DINOv3's own", 'the same object or place, frozen'),
-    ('vit_base_patch32_clip_224.openai', 87.5, 224, '400M images, texts', 'timm, Apache 2.0', 'kinds of things, frozen'),
-    ('vit_base_patch16_siglip_224.v2_webli', 92.9, 224, '10G images, texts', 'timm, Apache 2.0', 'kinds of things, frozen')]
+    ('efficientnet_lite0', 3.4, 224, 'ImageNet', 'pip', 'CPUs, browsers'),
+    ('mobilenetv4_conv_small.e2400_r224_in1k', 2.5, 224, 'ImageNet', 'timm', 'phones'),
+    ('resnet34', 21.3, 224, 'ImageNet', 'torchvision', 'a known baseline'),
+    ('convnext_tiny.in12k_ft_in1k', 27.8, 224, 'ImageNet 12k', 'timm', 'more training'),
+    ('eva02_tiny_patch14_224.mim_in22k', 5.5, 224, 'ImageNet 22k', 'timm', 'a small transformer'),
+    ('vit_small_patch14_dinov2.lvd142m', 22.1, 518, '142M images', 'timm', 'one object, frozen'),
+    ('vit_small_patch16_dinov3.lvd1689m', 21.6, 256, '1.7G images', 'timm', 'one object, frozen'),
+    ('vit_base_patch32_clip_224.openai', 87.5, 224, '400M, texts', 'timm', 'a kind, frozen'),
+    ('vit_base_patch16_siglip_224.v2_webli', 92.9, 224, '10G, texts', 'timm', 'a kind, frozen')]
 
 def encoders() -> int:
     "List encoders to begin with; train takes any other of torchvision or timm, too"
-    rows = [('--arch','million weights','pixels','trained on','weights from','for')] + known_encoders
+    rows = [('--arch','million','pixels','trained on','from','for')] + known_encoders
     widths = [max(len(str(o)) for o in col) for col in zip(*rows)]
     for row in rows: print('  '.join(str(o).ljust(n) for o,n in zip(row, widths)).rstrip())
-    print('All but efficientnet_lite0: not measured here. More: timm.list_pretrained()')
+    print('All but efficientnet_lite0 are downloaded, and not measured here. More: timm.list_pretrained()')
     return 0

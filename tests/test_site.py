@@ -167,7 +167,7 @@ def test_from_disk(browser, url):
     page.locator('.search-result[href$="losses.html#contrastiveloss"]:visible').first.wait_for()
     page.goto((site/'explanations/threshold.html').as_uri())
     page.get_by_role('slider', name='Threshold').press('Home')
-    assert figures(page)['FNMR']==stored('threshold')['rates']['FNMR'][0]
+    assert figures(page)['FNMR']==stored('threshold')['sets'][0]['rates']['FNMR'][0]
     page.close()
 
 def stored(name):
@@ -183,13 +183,14 @@ def test_threshold_toy(page):
     "The threshold moves by key and by mouse, and the figures are those that Python computed for it"
     page.goto('/explanations/threshold.html')
     data = stored('threshold')
-    def check(cut, prior):
-        assert figures(page) == {k:o[cut] for k,o in data['rates'].items()} | {'matches that are wrong':data['wrong'][cut][prior]}
+    def check(cut, prior, k=0):
+        rates,wrong = data['sets'][k]['rates'],data['sets'][k]['wrong']
+        assert figures(page) == {k:o[cut] for k,o in rates.items()} | {'matches that are wrong':wrong[cut][prior]}
         assert page.locator('.toy b').all_inner_texts() == [f'{data["cut"][cut]:.4f}', data['priors'][prior]]
     cut,prior = data['start']
     check(cut, prior)
     row = page.locator('table:has-text("threshold (fitted here)")').last.locator('tr:has-text("valid")').inner_text()
-    assert all(o[cut] in row for o in data['rates'].values())    # the toy begins at the threshold of the page's table
+    assert all(o[cut] in row for o in data['sets'][0]['rates'].values())    # the toy begins at the threshold of the page's table
     before = page.locator('.point').bounding_box()['x']
     page.get_by_role('slider', name='Threshold').press('ArrowRight')
     check(cut+1, prior)
@@ -207,9 +208,23 @@ def test_threshold_toy(page):
     check(data['cut'].index(1), 0)
     page.set_viewport_size(dict(width=390, height=844))
     page.wait_for_function('innerWidth == 390')
-    longest = max(range(len(data['cut'])), key=lambda k: len(data['rates']['FMR'][k]))
+    fmr = data['sets'][0]['rates']['FMR']
+    longest = max(range(len(fmr)), key=lambda k: len(fmr[k]))
     page.get_by_role('slider', name='Threshold').fill(str(longest))
     check(longest, 0)
+    page.get_by_role('slider', name='Threshold').fill(str(cut))
+    hill,curve = page.locator('.hills path.other').last,page.locator('.curve')
+    seen = [hill.get_attribute('d')]
+    page.get_by_role('radio', name='all').press('ArrowDown')    # eight classes shake all of it
+    for k in [*range(1, len(data['sets'])), 1]:
+        check(cut, 0, k)
+        seen.append(hill.get_attribute('d'))
+        assert curve.first.get_attribute('points')!=curve.last.get_attribute('points')
+        page.get_by_role('button', name='8 others').click()
+    assert seen[-1]==seen[1] and len(set(seen))==len(data['sets'])
+    page.get_by_role('radio', name='all').click()
+    check(cut, 0)
+    assert curve.first.get_attribute('points')==curve.last.get_attribute('points')
     assert page.locator('.toy').evaluate('o => o.scrollWidth<=o.clientWidth')
     assert page.evaluate('document.documentElement.scrollWidth')<=390
     assert not page.problems, '\n'.join(page.problems)
@@ -232,6 +247,52 @@ def test_pairs_toy(page):
     check(4, [(0,1), (2,3)])
     size.press('End')
     check(24, [(i,i+1) for i in range(0, 24, 2)])
+    assert not page.problems, '\n'.join(page.problems)
+
+def places(page):
+    "Where the letters of the moving toy are, in its own coordinates"
+    at = page.locator('.plane text').evaluate_all("all => all.map(o => { const {e, f} = new DOMMatrix(getComputedStyle(o).transform); return [e, f] })")
+    return [((x-160)/155, (160-y)/155) for x,y in at]
+
+def test_motion_toy(page, axe):
+    "Letters move to where Python put them, by key and by a button that plays; each story has its own looks; nothing glides if that isn't wanted"
+    page.clock.install()
+    page.goto('/explanations/training_moves.html')
+    page.evaluate(axe)
+    data = stored('training_moves')
+    slider,button = page.get_by_role('slider', name='Look'),page.locator('.toy button')
+    def check(story, k):
+        look = data['stories'][story][k]
+        assert figures(page) == dict(zip(data['names'], look['figures']))
+        assert page.locator('.toy b').inner_text()==look['name'] and look['name'] in page.locator('.plane').get_attribute('aria-label')
+        assert max(abs(a-b) for p,q in zip(places(page), look['xy'], strict=True) for a,b in zip(p, q))<1e-3
+    check('whitening', 0)
+    slider.press('ArrowRight')
+    check('whitening', 1)
+    for before,story in zip(data['stories'], [*data['stories']][1:]):
+        page.get_by_role('radio', name=before).press('ArrowDown')
+        check(story, 0)
+        end = len(data['stories'][story])-1
+        slider.press('End')
+        check(story, end)
+        button.press('Enter')    # from the beginning
+        for k in range(end+1):
+            check(story, k)
+            assert button.inner_text()==('Stop' if k<end else 'Play')
+            page.clock.run_for(900)
+        check(story, end)
+    button.click()
+    page.clock.run_for(900)
+    button.click()
+    page.clock.run_for(5000)
+    check(story, 1)
+    page.problems += violations(page, '.toy')
+    assert page.locator('.plane text').first.evaluate('o => getComputedStyle(o).transitionDuration')=='0s'
+    page.emulate_media(reduced_motion='no-preference')
+    assert page.locator('.plane text').first.evaluate('o => getComputedStyle(o).transitionDuration')=='0.8s'
+    page.set_viewport_size(dict(width=390, height=844))
+    page.wait_for_function('innerWidth == 390')
+    assert page.evaluate('document.documentElement.scrollWidth')<=390
     assert not page.problems, '\n'.join(page.problems)
 
 def test_twenty_toy(page, axe):

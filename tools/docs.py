@@ -44,7 +44,7 @@ def stage():
                  (r'("#+ \w+\.)__(\w+)__', r'\1\\\\_\\\\_\2\\\\_\\\\_'),       # headings of special methods are not bold
                  (r'"output-file: [^"]*",\s*', ''))
         nb.rename(nb.with_name(nbpath2html(nb).stem + '.ipynb'))
-    edit(pages/'_quarto.yml', (r'\b\d+[a-z]?_(\w+\.ipynb)', r'\1'), ('VERSION', cfg.version))
+    edit(pages/'_quarto.yml', (r'\b\d+[a-z]?_(\w+\.ipynb)', r'\1'), ('left: "siamese_verify', rf'\g<0> {cfg.version}'))
     return pages
 
 def to_mathml(m):
