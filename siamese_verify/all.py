@@ -1,6 +1,11 @@
 "For `from siamese_verify.all import *`: everything public here, and `fastai.vision.all`"
-from fastai.vision.all import *
+import warnings as _warnings
+
+with _warnings.catch_warnings():
+    _warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning)    # fastai's, at its import
+    from fastai.vision.all import *
 from siamese_verify.data import *
+from siamese_verify.files import *
 from siamese_verify.datasets import *
 from siamese_verify.pairs import *
 from siamese_verify.store import *

@@ -12,6 +12,7 @@ from dataclasses import astuple
 from uuid import uuid4
 
 from fastai.vision.all import *
+from .files import *
 from .datasets import *
 from .loaders import *
 from .ranks import *

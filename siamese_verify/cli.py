@@ -22,15 +22,21 @@ def check_out(
     out, # Folder to write to
     demo=False, # May a model of the demo be there?
     resume=False, # May an interrupted training be there?
+    images=None, # Folder of images, among which nothing may be written
 ):
-    "Raise an error if a folder cannot be written to, or if somebody's model is in it"
+    "Raise an error if a folder cannot be written to, or if somebody's files are in it that would be lost"
+    if images and Path(images).resolve() in (out.resolve(), *out.resolve().parents):
+        raise ValueError(f'{out} is among the images, and what is written there would be taken for some: give another folder with --out')
     begun = [*out.glob('.*.ckpt')]
     if begun and not resume: raise FileExistsError(f'a training was interrupted in {out}: go on with --resume, or give another --out')
-    if not demo and not begun and any((out/o).exists() for o in ('model.pkl','config.json')):
-        raise FileExistsError(f'there is a model in {out} already: give another folder with --out')
+    theirs = [] if demo or begun else [o for o in _written if (out/o).exists()]
+    if theirs: raise FileExistsError(f'there is {theirs[0]} in {out} already: give another folder with --out')
     there = next(o for o in (out, *out.absolute().parents) if o.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise PermissionError(f'{out} cannot be written to: give another folder with --out')
+
+_written = ('model.pkl','config.json','model.safetensors','strangers.safetensors','README.md','results.csv','mistakes.csv',
+            'pairs.png','mistakes.png','distances.png','report.html')
 
 def _of_demo(out):
     "Has `demo` written the model in a folder?"
@@ -229,7 +235,7 @@ def train(
     "Train on a folder of images, and write a model that tells whether two images show the same thing"
     args = locals() | dict(resume=False)
     out,scratch = Path(out),scratch or arch=='small'
-    check_out(out, resume=resume)
+    check_out(out, resume=resume, images=path)
     _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch, loss, minutes)
     from siamese_verify.all import once, shared_store, start_ranks
     start_ranks()
@@ -400,6 +406,8 @@ siamese_verify COMMAND --help lists the options of a command."""
 
 def main():
     "The command `siamese_verify`"
+    for o in sys.stdout, sys.stderr:
+        if hasattr(o, 'reconfigure'): o.reconfigure(errors='backslashreplace')    # a letter that the terminal lacks is no reason to end
     name = sys.argv[1] if len(sys.argv)>1 else '--help'
     if name in ('-h','--help'): return print(_usage)
     if name=='--version': return print(_version())
@@ -407,19 +415,25 @@ def main():
     if os.environ.get('RANK', '0')!='0': sys.stdout = open(os.devnull, 'w')    # one of several processes prints
     args = vars(anno_parser(_commands[name], prog=f'siamese_verify {name}').parse_args(sys.argv[2:]))
     debug,_ = args.pop('pdb'),args.pop('xtra')
-    for o in FutureWarning, DeprecationWarning: warnings.simplefilter('ignore', o)
-    try: code = _commands[name](**args)
-    except KeyboardInterrupt: sys.exit(130)
+    try:
+        with warnings.catch_warnings():
+            for o in FutureWarning, DeprecationWarning: warnings.simplefilter('ignore', o)
+            code = _commands[name](**args)
+    except KeyboardInterrupt: _fail(f' {name}', 'interrupted'+_how_to_go_on(args), 130)
     except Exception as e:
         if debug: raise
         known = isinstance(e, (ValueError, OSError, ImportError))
         _fail(f' {name}', e if known else f'{type(e).__name__}: {e} (--pdb shows where)')
     sys.exit(code)
 
-def _fail(command, message):
+def _how_to_go_on(args):
+    begun = 'resume' in args and any(Path(args['out']).glob('.*.ckpt'))
+    return f'; what the finished epochs have learnt is in {args["out"]}: go on with --resume' if begun else ''
+
+def _fail(command, message, code=2):
     "End with a line"
     print(f'siamese_verify{command}: {" ".join(str(message).split())}', file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)
 
 def _version():
     from siamese_verify import __version__

@@ -45,7 +45,7 @@ def _verify_table(v, file, prior, json):
     try: df = pd.read_csv(file, dtype=str, keep_default_na=False)
     except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e})') from e
     df = v.verify_pairs(df, prior, path=file.parent)
-    print(df.to_json(orient='records', force_ascii=False) if json else df.to_csv(index=False), end='\n' if json else '')
+    print(df.to_json(orient='records') if json else df.to_csv(index=False), end='\n' if json else '')
     return 0
 
 # %% ../nbs/06d_commands.ipynb #2091a6a8
@@ -55,6 +55,7 @@ def is_pickle(
     "Is there a pickle and no verifier?"
     model = Path(model)
     if not model.exists(): raise FileNotFoundError(f'there is no model {model}: make one with siamese_verify train')
+    if model.suffix.lower() in ('.png','.jpg','.jpeg'): raise ValueError(f'{model} is an image: give the model first, and then two images')
     file = model.is_file() and model.suffix!='.onnx'
     return file or (model/'model.pkl').exists() and not (model/'config.json').exists()
 
@@ -72,7 +73,9 @@ def ask_pickle(file, left, right, prior):
     "Let an exported learner answer"
     from siamese_verify.all import load_learner
     if right is None: raise ValueError('a table of pairs takes a verifier: learn.verifier().save(folder)')
-    learn = load_learner(file)
+    try: learn = load_learner(file)
+    except Exception as e:    # pickle, zip and torch have an error each
+        raise ValueError(f'{file} cannot be opened as a model ({type(e).__name__}: {e}): give what learn.export wrote') from e
     with learn.no_bar(): answer,_,p = learn.predict((left, right), prior=prior)
     if not p.ndim:
         raise ValueError(f'nobody has fitted a threshold for {file}: call learn.fit_threshold() before exporting')
@@ -90,12 +93,9 @@ def enroll(
 ) -> int:
     "Add images under names to a gallery, or remove a name"
     if (source is None)==(remove is None): raise ValueError('give images to add, or --remove and a name')
-    v = load_verifier(model)
-    g = Gallery.load(gallery, v) if Path(gallery).exists() else Gallery(v)
-    before = len(g)
-    g = g.add(_source(source)) if source else g.remove(remove)
-    if len(g): g.measure() if v.strangers or len(set(g.names))>1 else None
-    g.save(gallery)
+    people = GalleryFile(gallery, load_verifier(model))
+    before = len(people.read())
+    g = people.add(_source(source)) if source else people.change(lambda o: o.remove(remove))
     print(f'{len(g)-before:+} images: {g}')
     return 0
 
@@ -119,7 +119,7 @@ def identify(
     "Say whom or what images show, or that it's nobody in the gallery"
     found = Gallery.load(gallery, load_verifier(model)).identify_all(image, k, fpir, threshold)
     for file,o in zip(image, found):
-        print(_json.dumps(dict(image=str(file)) | o.to_dict(), ensure_ascii=False) if json else f'{file}: {o}')
+        print(_json.dumps(dict(image=str(file)) | o.to_dict()) if json else f'{file}: {o}')
     return int(any(o.name is None for o in found))
 
 def info(
@@ -129,7 +129,7 @@ def info(
     "Tell what is known of a verifier: threshold, rates, what was not measured, how it was made"
     config = read_config(model)
     v = Verifier(None, config)
-    print(_json.dumps(config, indent=1, ensure_ascii=False) if json else '\n'.join([v.about(), *v.made()]))
+    print(_json.dumps(config, indent=1) if json else '\n'.join([v.about(), *v.made()]))
     return 0
 
 # %% ../nbs/06d_commands.ipynb #ea99141f

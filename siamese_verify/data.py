@@ -465,7 +465,7 @@ def _name_row(ax, name):
 def _pattern(pat):
     "A regular expression with a group"
     try: pat = re.compile(pat)
-    except re.error as e: raise ValueError(f'{pat!r} is no regular expression: {e}') from e
+    except (re.error, TypeError) as e: raise ValueError(f'{pat!r} is no regular expression: {e}') from e
     if pat.groups: return pat
     raise ValueError(f'{pat.pattern!r} has no group: put the label into brackets, as in ^(.*)_\\d+')
 

@@ -57,6 +57,7 @@ def top_errors(self:SiameseLearner,
     show=True, # Draw them?
 ) -> pd.DataFrame: # Columns `left`, `right`, `same`, and `beyond`: how far the distance is on the wrong side
     "The pairs whose answer is wrong, those first whose distance is farthest from the threshold"
+    check_number('n', n, 0, kind=int)
     d,same,rows = self.split_pairs(name)
     if not d.isfinite().all(): raise ValueError('some distances are NaN or infinite: the training has diverged')
     wrong = (d<self.model.threshold)!=same

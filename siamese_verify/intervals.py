@@ -18,6 +18,7 @@ from functools import cached_property,lru_cache
 from fastai.vision.all import *
 from scipy import stats
 from scipy.special import betaincinv
+from .files import *
 from .data import *
 from .datasets import *
 from .ranks import *

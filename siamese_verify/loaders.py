@@ -524,9 +524,9 @@ def image_dl(self:PairDataLoaders,
 ) -> ImageDL: # Each image once, transformed as in validation; with classes if they are known
     "A loader of images that does not train"
     idx = None
-    if images is None or isinstance(images, str):
+    if images is None or isinstance(images, (str,int,float)):
         if self.images is None: raise ValueError('these loaders were exported without their data: give images')
-        if images: idx = self.images.splits[self.check_split(images)]
+        if images is not None: idx = self.images.splits[self.check_split(images)]
         images,store = self.images,self.store
     check_store(store, getattr(images, 'files', images))
     dataset = image_items(image_rows(images, idx, store), getattr(images, 'vocab', None))

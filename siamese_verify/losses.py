@@ -73,6 +73,8 @@ class BatchLoss(nn.Module):
         pair_loss, # Loss of the outputs and targets of pairs
     ):
         super().__init__()
+        if not callable(pair_loss) or isinstance(pair_loss, type):
+            raise TypeError(f'pair_loss is a loss of pairs, such as ContrastiveLoss(), not {pair_loss!r}')
         self.pair_loss = pair_loss
 
     def forward(self, pred, targ, **kwargs):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
+from .files import *
 from .verifier import *
 
 # %% ../nbs/06c_onnx.ipynb #7d6d4c55

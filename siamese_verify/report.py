@@ -21,6 +21,7 @@ from fastcore.xml import P, Pre, Section, Span, Strong, Style, Table, Tbody, Td,
 from matplotlib import style
 from matplotlib import figure as mpl_figure
 from . import __version__
+from .files import *
 from .data import *
 from .datasets import *
 from .pairs import *
@@ -691,7 +692,7 @@ def write(self:Report,
     "Write the report to a file, whole or not at all"
     fname = Path(fname)
     html = self.to_html()
-    write_whole(fname, lambda tmp: tmp.write_text(html, encoding='utf-8'))
+    write_whole(fname, lambda tmp: tmp.write_text(html, 'utf-8', 'backslashreplace'))    # names of files are bytes
     return fname
 
 # %% ../nbs/05b_report.ipynb #f5011686

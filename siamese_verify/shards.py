@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
+from .files import *
 from .verifier import *
 
 # %% ../nbs/06h_shards.ipynb #6e5a0009

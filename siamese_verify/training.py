@@ -11,6 +11,7 @@ __all__ = ['pair_rows', 'all_pairs', 'count_all', 'LoggedRate', 'CurveMetric', '
 
 # %% ../nbs/04_training.ipynb #52f2b54f
 from fastai.vision.all import *
+from .files import *
 from .data import *
 from .datasets import *
 from .pairs import *
@@ -402,6 +403,21 @@ def epoch_table(
         if any(isinstance(x, LoggedRate) for x in o): df[name] = pd.Series(o, dtype=object)
     return df
 
+# %% ../nbs/04_training.ipynb #5a7e0001
+@patch
+@delegates(Learner.export, but='fname')
+def export(self:SiameseLearner, fname='export.pkl', **kwargs):
+    "`Learner.export`, to a file that is whole or as it was"
+    if not rank_distrib(): write_whole(self.path/fname, lambda tmp: Learner.export(self, tmp.absolute(), **kwargs))
+
+@patch
+@delegates(save_model, but='file,model,opt')
+def save(self:SiameseLearner, file, **kwargs):
+    "`Learner.save`, to a file that is whole or as it was"
+    file = join_path_file(file, self.path/self.model_dir, ext='.pth')
+    if not rank_distrib(): write_whole(file, lambda tmp: save_model(tmp, self.model, self.opt, **kwargs))
+    return file
+
 # %% ../nbs/04_training.ipynb #d9237815
 @patch
 def pair_counts(self:SiameseLearner,
@@ -425,6 +441,7 @@ def pair_counts(self:SiameseLearner,
 @patch
 def images_of(self:SiameseLearner, pairs=None) -> LabeledImages:
     "The images of some `Pairs`, or the learner's own"
+    if pairs is not None and not isinstance(pairs, Pairs): raise TypeError(f'pairs are Pairs, not {type(pairs).__name__}')
     images = pairs.images if pairs else self.dls.images
     if images is None: raise ValueError('the learner was loaded without its data: give pairs')
     return images
@@ -506,7 +523,7 @@ def report(self:SiameseLearner,
     **kwargs # As in `PairCounts.rates`
 ) -> SplitRates:
     "Error rates of some splits, at the threshold of the model"
-    names = [names] if isinstance(names, str) else names or self.evaluated_splits(pairs)
+    names = listify(names) or self.evaluated_splits(pairs)
     if not names: raise ValueError('no split but train holds images: give names')
     counts = {o:self.pair_counts(o, pairs, group=group) for o in names}
     return SplitRates(counts, self.model.threshold, getattr(self.model, 'fitted_on', None), **kwargs)
@@ -514,7 +531,8 @@ def report(self:SiameseLearner,
 @patch
 def evaluated_splits(self:SiameseLearner, pairs=None) -> list:
     "The splits that do not train and hold images, or given pairs"
-    held = (pairs or self.dls.pairs).tables if self.uses_given(pairs) else self.images_of(pairs).splits
+    images = self.images_of(pairs)
+    held = (pairs or self.dls.pairs).tables if self.uses_given(pairs) else images.splits
     return [o for o,idx in held.items() if o!='train' and len(idx)]
 
 # %% ../nbs/04_training.ipynb #7a921186

@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from fastcore.basics import patch
+from .files import *
 from .verifier import *
 from .onnx import *
 

@@ -1,21 +1,28 @@
-"What `killed.py WHAT FOLDER` does twenty times: kill a process at a random moment, start it again, and compare the end with that of one that was left alone"
-import faulthandler, os, random, signal, sys, time
+"What `killed.py WHAT FOLDER` does twenty times: kill a process at a random moment, and see that nothing which was finished is lost"
+import faulthandler, os, random, re, signal, sys, time
+from functools import partialmethod
+from itertools import count as numbers
 from pathlib import Path
 from unittest import mock
 
-import torch
-from fastai.vision.all import aug_transforms, set_seed
+import numpy as np, torch
+from fastai.vision.all import aug_transforms, load_learner, set_seed
 
+from siamese_verify import commands
 from siamese_verify.checkpoints import *
 from siamese_verify.data import *
 from siamese_verify.datasets import *
+from siamese_verify.files import *
+from siamese_verify.gallery import *
 from siamese_verify.intervals import *
 from siamese_verify.loaders import *
 from siamese_verify.model import *
+from siamese_verify.report import *
 from siamese_verify.shards import *
 from siamese_verify.shipping import *
 from siamese_verify.store import *
 from siamese_verify.training import *
+from siamese_verify.verifier import *
 
 torch.set_num_threads(1)
 faulthandler.dump_traceback_later(240, exit=True)    # says where it hangs, if it does
@@ -45,9 +52,16 @@ def count(file):
 
 def embed(folder):
     "The pictures in pieces of ten, by an encoder of random weights"
+    return [torch.from_numpy(learner().verifier().embed_shards(images.files, folder, size=10, bs=2).array())]
+
+def fill(folder):
+    "A store of all digits, 32 at a time"
+    with mock.patch.object(ImageStore, '_fill', partialmethod(ImageStore._fill, n=32)):
+        return [ImageStore(Digits().files, 16, path=folder, n_workers=1).data.clone()]
+
+def learner():
     set_seed(1)
-    learn = siamese_learner(images.dls(bs=32, store=store), create_siamese_model(small_encoder(n_out=8), 'distance'))
-    return [torch.from_numpy(learn.verifier().embed_shards(images.files, folder, size=10, bs=2).array())]
+    return siamese_learner(images.dls(bs=32, store=store), create_siamese_model(small_encoder(n_out=8), 'distance'))
 
 def start(work, file, out):
     "A process that imports nothing anew"
@@ -73,7 +87,8 @@ def wait(pid, seconds=None):
     assert seconds, 'it takes too long'
     return True
 
-def main(work, path, n=20):
+def going_on(work, path, n=20):
+    "Kill it, start it again, and compare the end with that of one that was left alone"
     begin,rng,kills,went_on,nth = time.monotonic(),random.Random(0),0,0,0
     wait(start(work, path/'whole', path/'whole.pth'))
     seconds = time.monotonic()-begin
@@ -90,4 +105,106 @@ def main(work, path, n=20):
     print(kills, 'kills,', went_on, 'times it went on')
     assert went_on>5
 
-if __name__=='__main__': main(dict(train=train, count=count, embed=embed)[sys.argv[1]], Path(sys.argv[2]))
+# What is saved again and again: how version k is saved, and which one is there, whole
+
+class Saved:
+    "A learner, its verifier, a gallery and a report"
+    def __init__(self, path):
+        self.path,self.learn = path,learner()
+        self.learn.path = path
+        self.v = self.learn.verifier()
+        self.v.save(path/'model')
+
+    def number(self, model, k): next(model.parameters()).data.fill_(k)
+
+class VerifierSaved(Saved):
+    def save(self, k):
+        self.number(self.v.encoder, k)
+        self.v.threshold = float(k)
+        self.v.strangers = np.full((4,8), k),np.arange(4)
+        self.v.save(self.path/'v', replace=True)
+    def there(self):
+        v = Verifier.load(self.path/'v')
+        assert next(v.encoder.parameters()).eq(v.threshold).all() and (v.strangers[0]==v.threshold).all()
+        return v.threshold
+
+class LearnerExported(Saved):
+    def save(self, k):
+        self.number(self.learn.model, k)
+        self.learn.model.threshold = k
+        self.learn.export('m.pkl')
+    def there(self): return self.k_of(load_learner(self.path/'m.pkl').model)
+    def k_of(self, model):
+        assert next(model.parameters()).eq(model.threshold).all()
+        return model.threshold
+
+class LearnerSaved(LearnerExported):
+    def save(self, k):
+        self.number(self.learn.model, k)
+        self.learn.model.threshold = k
+        self.learn.save('m')
+    def there(self): return self.k_of(self.learn.load('m').model)
+
+class Enrolled(Saved):
+    "By the command, one image more each time"
+    def save(self, k):
+        (self.path/'new.csv').write_text(f'file,name\n{images.files[k]},{k}\n')
+        with mock.patch('builtins.print'): commands.enroll(self.path/'model', self.path/'people.safetensors', self.path/'new.csv')
+    def there(self):
+        names = Gallery.load(self.path/'people.safetensors', Verifier.load(self.path/'model')).names
+        assert names==[str(k) for k in range(1, len(names)+1)]
+        return len(names)
+
+class Reported(Saved):
+    def __init__(self, path):
+        super().__init__(path)
+        self.report = Report(self.learn)
+    def save(self, k):
+        self.report.notes = [f'version {k}.']
+        self.report.write(self.path/'report.html')
+    def there(self):
+        html = (self.path/'report.html').read_text('utf-8')
+        assert html.rstrip().endswith('</html>')
+        return int(re.search(r'version (\d+)\.', html)[1])
+
+def again_and_again(make, path, n=20):
+    "Save one version after the other, be killed, and look: there's the last one that was finished, or the next one"
+    rng,o = random.Random(0),make(path)
+    o.save(1)
+    begin = time.monotonic()
+    o.save(last := 2)
+    seconds,saved = time.monotonic()-begin,0
+    for _ in range(n):
+        told = killed(o, last, rng.uniform(.5, 4)*seconds)
+        found = o.there()
+        assert found in (told, told+1), f'{told} were finished, and {found} is there'
+        saved,last = saved+found-last,int(found)
+    o.save(last+1)
+    assert o.there()==last+1
+    print(n, 'kills,', saved, 'versions')
+    assert saved>5 and not [*path.rglob('.*@*'), *path.rglob('.*next')]    # nothing is left of the dead
+
+def killed(o, last, seconds):
+    "The last version that a process has told of, before it was killed"
+    read,write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            for k in numbers(last+1):
+                o.save(k)
+                os.write(write, b'%d ' % k)
+        finally: os._exit(1)
+    os.close(write)
+    time.sleep(seconds)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    with os.fdopen(read, 'rb') as f: told = f.read().split()
+    return int(told[-1]) if told else last
+
+goes_on = dict(train=train, count=count, embed=embed, fill=fill)
+saves = dict(verifier=VerifierSaved, export=LearnerExported, save=LearnerSaved, enroll=Enrolled, report=Reported)
+
+if __name__=='__main__':
+    what,path = sys.argv[1],Path(sys.argv[2])
+    if what in goes_on: going_on(goes_on[what], path)
+    else: again_and_again(saves[what], path)

@@ -28,9 +28,9 @@ def train(digits, file, epochs=1):
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, 1e-2, cbs=Checkpoint(file))
 
 @pytest.mark.drill
-@pytest.mark.parametrize('what', ['train','count','embed'])
+@pytest.mark.parametrize('what', ['train','count','embed','fill','verifier','export','save','enroll','report'])
 def test_killed(what, tmp_path):
-    "Twenty kills each: a new start goes on where the last one got, and the end is the same"
+    "Twenty kills each: what was finished is there, a new start goes on, and the end is the same"
     script = Path(__file__).with_name('killed.py')
     res = subprocess.run([sys.executable, '-W', 'ignore', script, what, tmp_path], capture_output=True, text=True,
                          env={**os.environ, 'OMP_NUM_THREADS':'1'}, timeout=300)

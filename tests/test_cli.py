@@ -4,7 +4,7 @@ import re
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 
-from siamese_verify.cli import predict, train
+from siamese_verify.cli import _arch, predict, train
 
 def images(path, *names):
     "Write small noise images below `path`"
@@ -46,7 +46,12 @@ def test_train_then_predict(tmp_path, capsys):
     out = capsys.readouterr().out
     assert f'{table.threshold.iloc[0]:.4g}' in out and 'FMR ≤ 0.1' in out
     assert (table['FMR low']<=table.FMR).all() and (table.FMR<=table['FMR high']).all()
-    with pytest.raises(FileExistsError, match='there is a model in'): train(tmp_path/'images', **kw)
+    with pytest.raises(FileExistsError, match='there is model.pkl in'): train(tmp_path/'images', **kw)
     predict(tmp_path/'model', tmp_path/'images/a/0.jpg', tmp_path/'images/a/1.jpg')
     assert re.search(r'(Not Same|Same) \(.*\d+ % same, if 50 % of the pairs are\)\n$', capsys.readouterr().out)
     with pytest.raises(ValueError, match='b/3.jpg cannot be read'): predict(tmp_path/'model', tmp_path/'images/b/3.jpg', tmp_path/'images/a/1.jpg')
+
+def test_architectures():
+    "The default is one of torchvision's"
+    from torchvision.models import resnet34
+    assert _arch('resnet34') is resnet34 and _arch('resnetv2_50') == 'resnetv2_50'

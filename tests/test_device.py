@@ -11,9 +11,13 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from siamese_verify.audit import *
 from siamese_verify.calibration import *
+from siamese_verify.curves import *
 from siamese_verify.data import *
 from siamese_verify.embedding import *
 from siamese_verify.evaluation import *
+from siamese_verify.explain import *
+from siamese_verify.gallery import *
+from siamese_verify.heads import *
 from siamese_verify.intervals import *
 from siamese_verify.loaders import *
 from siamese_verify.losses import *
@@ -22,6 +26,9 @@ from siamese_verify.pairs import *
 from siamese_verify.store import *
 from siamese_verify.threshold import *
 from siamese_verify.training import *
+from siamese_verify.verifier import *
+from siamese_verify.whitening import *
+from siamese_verify.worst import *
 
 there = torch.cuda.is_available()
 cuda = pytest.mark.skipif(not there, reason='takes a GPU')
@@ -38,7 +45,7 @@ class Pretend(TorchFunctionMode):
         name,owner = getattr(func, '__name__', ''),getattr(getattr(func, '__self__', None), '__name__', '')
         if name=='__get__' and owner in ('device','is_cuda') and far(args[0]): return owner=='is_cuda' or torch.device('cuda')
         if name in ('numpy','__array__') and far(args[0]): raise TypeError("can't convert a tensor on cuda to NumPy")
-        where = [device(o) for o in (*args[1:], *kwargs.values())]
+        where = [device(o, name) for o in (*args[1:], *kwargs.values())]
         where = next((o for o in where if o), 'cpu' if name=='cpu' else None)
         ours = [o for o in tree_flatten((args, kwargs))[0] if isinstance(o, Tensor)]
         mixed = len({far(o) for o in ours if o.dim() or far(o)})>1 and name not in self.free    # a number may come from the CPU
@@ -62,7 +69,8 @@ class Far:
 def mark(o, on): o.__dict__['far'] = Far() if on else False
 def far(o): return isinstance(o, Tensor) and isinstance(o.__dict__.get('far'), Far)
 def near(o): return 'cpu' if device(o)=='cuda' else o
-def device(o):
+def device(o, name=''):
+    if name=='to' and isinstance(o, Tensor): return 'cuda' if far(o) else 'cpu'    # where that one is
     if isinstance(o, torch.device): return o.type
     return o.split(':')[0] if isinstance(o, str) and o.split(':')[0] in ('cuda','cpu') else None
 
@@ -118,6 +126,81 @@ def fit(learn, n=1):
 e,y = torch.randn(200, 8, generator=torch.Generator().manual_seed(0)),np.arange(200)%20
 many,y_many = torch.randn(1500, 8, generator=torch.Generator().manual_seed(0)).double(),np.arange(1500)%50
 metrics = [normalized_squared_euclidean_distance, cosine_distance, euclidean_distance, squared_euclidean_distance]
+
+# Each function that takes tensors: what it gives for tensors that `to` has moved. Those that read files or make loaders
+# (`Siamese.distances`, `embed_once`, `every_pair`) are in the trainings below; what the rest takes is an array, a curve
+# or counts, which are NumPy's and on no device.
+a,b = e[:16],e[16:32]
+same,classes = torch.arange(16)%2,torch.arange(16)//4
+d = squared_euclidean_distance(a, b)
+maps = torch.rand(2, 16, 8, 3, 3, generator=torch.Generator().manual_seed(0))
+class Given(nn.Module):
+    "An encoder whose images are embeddings already"
+    def __init__(self): super().__init__(); self.layer = nn.Linear(8, 8)
+    def forward(self, x): return self.layer(x)
+def model(to, kind):
+    set_seed(0)
+    makes = dict(head=lambda: SiameseModel(Given(), nn.Linear(16, 2)), distance=lambda: DistanceSiamese(Given()), threshold=lambda: ThresholdSiamese(Given()))
+    return to(makes[kind]()).eval()
+def calibrated(to):
+    res = model(to, 'distance')
+    res.use_calibration(Calibration(1., 2., .5, .1, 3.9))
+    return res
+def headed(to):
+    res = model(to, 'distance')
+    res.use_head(ClassScatter(to(a), to(classes)).whiten())
+    return res
+curve = ErrorCurve.from_pairs(d, same)
+unsure = PairCounts.from_pairs(d, same>0, y[:16], y[16:32]).unsure(.4, .4)
+calibration = Calibration(1., 2., .5, .1, 3.9)
+kinds = 'head','threshold','distance'
+takers = dict(
+    small_encoder=lambda to: (set_seed(0), to(small_encoder(n_out=8, n_layers=2)).eval()(to(torch.ones(2,3,16,16))))[1], embedding_shape=lambda to: embedding_shape(to(small_encoder(n_out=8, n_layers=2)), 16),
+    concat_features=lambda to: concat_features(to(a), to(b)), symmetric_features=lambda to: symmetric_features(to(maps[0]), to(maps[1])), check_finite=lambda to: check_finite(to(a)), check_encoded=lambda to: check_encoded(to(a), 16), pair_indices=lambda to: pair_indices(9, to(a).device)[0],
+    threshold=lambda to: to(Threshold(.5, 3.))(to(d)), fit_layer=lambda to: to(Threshold()).fit(ErrorCurve.from_pairs(to(d), to(same))).threshold, answer=lambda to: model(to, 'distance').answer(to(d)), p_same=lambda to: calibrated(to).p_same(to(d)), with_prior=lambda to: with_prior(to(torch.tensor([.2,.7])), .1),
+    calibration=lambda to: calibration.p_same(to(d), .2), llr=lambda to: calibration.llr(to(d)), unsure=lambda to: unsure.answer(to(d)), embed=lambda to: embed(model(to, 'distance').encoder, [to(a), to(b)]), embed_from_the_cpu=lambda to: embed(model(to, 'distance').encoder, [a, b]),
+    error_rates=lambda to: repr(error_rates(to(d), to(same), 1.)), equal_error_rate=lambda to: equal_error_rate(to(d), to(same)), from_pairs=lambda to: ErrorCurve.from_pairs(to(d), to(same)).fm, at_a_tensor=lambda to: repr(curve.at(to(torch.tensor(1.)))), histogram=lambda to: plot_distance_histogram(to(d), to(same), 1.) and None,
+    cuts_of_pairs=lambda to: repr(PairCounts.from_pairs(to(d), to(same), y[:16], y[16:32]).rates(1.)), bins=lambda to: count_pairs(to(e), y, bins=64).curve.eer, clusters_on_the_device=lambda to: count_pairs(to(e), to(torch.from_numpy(y))).curve.eer, fit_model=lambda to: model(to, 'distance').fit_threshold((to(d), to(same))).threshold,
+    contrastive=lambda to: ContrastiveLoss(weight=[1.,2.])(to(d), to(same)), squared=lambda to: ContrastiveLoss(squared=True, reduction='none')(to(d), to(same)), cross_entropy=lambda to: PairCrossEntropy()(to(torch.stack([d,-d], 1)), to(same)), cross_entropy_of_weights=lambda to: PairCrossEntropy(weight=to(torch.tensor([1.,2.])))(to(torch.stack([d,-d], 1)), to(same)),
+    weights=lambda to: AllPairsLoss(ContrastiveLoss(), hard=2).weights(to(d), to(same>0)), worst=lambda to: worst_pairs(to(e), y, 5)[['left','right']].values, worst_in_blocks=lambda to: worst_pairs(to(e), to(torch.from_numpy(y)), 5, euclidean_distance, block=999)[['left','right']].values, scatter=lambda to: ClassScatter(to(e), to(torch.from_numpy(y))).variances,
+    whiten=lambda to: to(ClassScatter(to(e), y).whiten(.5))(to(e)), lda=lambda to: to(ClassScatter(to(e), y).lda(.5))(to(e)).square().sum(1), centre=lambda to: to(ClassScatter(to(e), y).centre())(to(e)), use_head=lambda to: headed(to)(to(a), to(b)), try_heads=lambda to: compare_heads(try_heads(model(to, 'distance'), to(e), y, head_choices('auto')))[1].EER.values,
+    **{f'{f}_{kind}':(lambda to, f=f, kind=kind: f_of[f](model(to, kind), to)) for f in ('pair','together','all','rows','count','pairs') for kind in kinds})
+f_of = dict(pair=lambda m, to: m(to(a), to(b)), together=lambda m, to: m.distance(to(a), to(b)), all=lambda m, to: m(to(a)).compare_all(), rows=lambda m, to: compare_rows(m, to(a), [[0,1],[2,3]]), count=lambda m, to: repr(count_all(m, to(e), y)), pairs=lambda m, to: all_pairs(m, to(a), to(classes))[0])
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('take', [pytest.param(o, id=k) for k,o in takers.items()])
+def test_takes_tensors(gpu, take):
+    "What a function makes of tensors on the device is what it makes of them on a CPU, and it mixes none"
+    here,there = take(lambda o: o),take(lambda o: o.to(gpu))
+    if isinstance(here, Tensor):
+        assert there.is_cuda or take is takers['scatter']    # a covariance in double precision, which is the CPU's
+        here,there = here.detach(),there.detach().cpu()
+    if isinstance(here, (Tensor,np.ndarray,float)): np.testing.assert_allclose(np.asarray(there, float), np.asarray(here, float), rtol=1e-3, atol=1e-4)
+    else: assert here==there
+
+def test_verifier(gpu):
+    "Embeddings, answers, a gallery and a map come from an encoder on the device, as arrays"
+    recipe = dict(kind='small', n_out=8, n_layers=2)
+    preprocessing = dict(method='crop', height=16, width=16, interpolation='bilinear', pad_mode='reflection', mean=[.5]*3, std=[.2]*3)
+    config = dict(format=1, library='siamese_verify', encoder=[recipe], preprocessing=preprocessing, metric='normalized_squared_euclidean_distance', threshold=.1,
+                  fitted=dict(on=None, objective=None, warning=None), calibration=None, unsure=None, rates={}, not_measured=[], made={})
+    set_seed(0)
+    encoder = build_encoder([recipe])
+    pictures = [np.random.default_rng(k).integers(0, 256, (20,20,3), np.uint8) for k in range(6)]
+    def ask(v):
+        g = v.enroll(dict(zip('abcde', pictures)))
+        return v.embed(pictures), v.verify(*pictures[:2]).distance, [d for _,d in g.identify(pictures[5], threshold=.1).matches], v.explain(*pictures[:2], grid=3).left
+    here = ask(Verifier(encoder, config))
+    there = ask(Verifier(encoder.to(gpu), config))
+    for x,z in zip(here, there): np.testing.assert_allclose(x, z, rtol=1e-3, atol=1e-4)
+
+def test_heads(gpu, images):
+    "A head is fitted to embeddings on the device, and answers there"
+    learn = fit(learner(images, kind='distance'))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        for head in 'auto','lda': learn.fit_head(head)
+    assert all(p.is_cuda for p in learn.model.state_dict().values()) and np.isfinite(learn.model.threshold)
 
 @pytest.mark.parametrize('metric', metrics)
 def test_distances(gpu, metric):

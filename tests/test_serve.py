@@ -1,5 +1,5 @@
 "A server answers as the verifier does, refuses what is too much, and loses nothing"
-import asyncio, http.client, io, json, os, signal, struct, subprocess, sys, threading, time, zlib
+import asyncio, http.client, io, json, os, platform, signal, struct, subprocess, sys, threading, time, zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from urllib.parse import quote
@@ -39,6 +39,7 @@ def file(tmp_path): return tmp_path/'people'/'gallery.safetensors'
 @pytest.fixture
 def client(v, file): return TestClient(create_app(v, file, threshold=.05))
 
+def lock(file): return file.with_name(f'.{file.name}.lock')
 def same(answer): return pytest.approx(answer.to_dict(), abs=1e-6)
 
 def refused(res, status, text):
@@ -107,9 +108,8 @@ def test_names(client, file):
     refused(client.delete('/enroll/nobody'), 404, "nobody is called 'nobody'")
     for o in '', ' ', 'x'*201, 'two\nlines', 'nul\0': assert enroll(a, o).status_code == 422
     names = '../../etc/passwd', '/etc/passwd', 'a/b', '..\\..\\x', 'https://example.org', '<b>', '?x=1#y', 'Ж 字'
-    before = {*file.parents[1].rglob('*')}
     for k, o in enumerate(names): assert enroll(picture(10+k), o).status_code == 200
-    assert {*file.parents[1].rglob('*')} - before == {file.parent, file}
+    assert {o for o in file.parents[1].rglob('*') if o.is_file()} == {file, lock(file)}
     assert client.get('/health').json()['gallery']['names'] == len(names)
     for o in names: assert client.delete(f'/enroll/{quote(o, safe="")}').json()['images'] == 0
     assert client.get('/health').json()['gallery']['names'] == 0
@@ -354,13 +354,15 @@ def test_kill(model, tmp_path):
     assert len(told) >= 12
     names = Gallery.load(file, load_verifier(model)).names
     assert set(told) <= set(names) and len(names) == len(set(names))
-    (tmp_path/f'.{file.name}.123').write_bytes(b'half of it')    # what kill -9 in the middle of writing leaves
+    dead = subprocess.run([sys.executable, '-c', 'import os; print(os.getpid())'], capture_output=True, text=True).stdout.strip()
+    left = [tmp_path/f'.{o}@{platform.node()}.{file.name}' for o in (dead, os.getpid())]
+    for o in left: o.write_bytes(b'half of it')    # what kill -9 in the middle of writing leaves, and what somebody is writing
     with Server(model, '--gallery', file, '--threshold', '.01') as server:
         assert server.post('/identify', image=picture(int(told[-1]))).json()['name'] == told[-1]
         for k, name in enumerate(('../x', '%2e%2e', 'a b')):
             assert server.post('/enroll', dict(name=name), image=picture(50+k)).status_code == 200
             assert httpx.delete(f'{server.url}/enroll/{quote(name, safe="")}').json()['images'] == 0
-    assert [*tmp_path.iterdir()] == [file]
+    assert {*tmp_path.iterdir()} == {file, lock(file), left[1]}
 
 def test_open_to_others(model):
     "A warning, unless there is a token"

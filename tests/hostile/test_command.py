@@ -1,5 +1,5 @@
 "Options that cannot work end the command with one line and exit code 2, before anything is read or written"
-import sys
+import os, re, shutil, signal, subprocess, sys, time, warnings
 
 import numpy as np, pytest
 from PIL import Image
@@ -12,7 +12,7 @@ def d(tmp_path_factory):
     path = tmp_path_factory.mktemp('d')
     for c in 'abcdef':
         (path/c).mkdir()
-        for k in range(3): Image.fromarray(np.random.default_rng(k).integers(0, 256, (8,8,3), dtype=np.uint8)).save(path/c/f'{k}.png')
+        for k in range(3): Image.fromarray(np.random.default_rng(9*ord(c)+k).integers(0, 256, (8,8,3), dtype=np.uint8)).save(path/c/f'{k}.png')
     return path
 
 options = {f'{k}_{v}':([f'--{k}={v}'], m) for k,vs,m in [
@@ -40,3 +40,60 @@ def test_calls(o, monkeypatch, capsys, tmp_path):
     err = capsys.readouterr().err
     assert e.value.code==2 and o[1] in err and 'Traceback' not in err, err
     assert not list(tmp_path.iterdir())
+
+def ends(args, cwd, **env):
+    "How the command ends in a process of its own"
+    res = subprocess.run([sys.executable, '-c', 'from siamese_verify.cli import main; main()', *map(str, args)], cwd=cwd, capture_output=True, env=os.environ | env)
+    return res.returncode,res.stdout.decode(errors='replace'),res.stderr.decode(errors='replace')
+
+quick = '--arch','small','--size','8','--bs','8','--epochs','1'
+outs = dict(
+    images=(lambda d, p: d, 'is among the images'), among_images=(lambda d, p: d/'model', 'is among the images'), in_a_class=(lambda d, p: d/'a', 'is among the images'), linked=(lambda d, p: (p/'link').symlink_to(d) or p/'link', 'is among the images'),
+    a_file=(lambda d, p: d/'a/0.png', 'is among the images|cannot be written to'), below_a_file=(lambda d, p: __file__+'/x', 'cannot be written to'), somebodys_table=(lambda d, p: holds(p/'m', 'results.csv'), 'there is results.csv in'), somebodys_picture=(lambda d, p: holds(p/'m', 'pairs.png'), 'there is pairs.png in'),
+    somebodys_text=(lambda d, p: holds(p/'m', 'README.md'), 'there is README.md in'), a_model=(lambda d, p: holds(p/'m', 'config.json'), 'there is config.json in'), begun=(lambda d, p: holds(p/'m', '.0.ckpt'), 'a training was interrupted in'))
+def holds(path, name): path.mkdir(); (path/name).write_text('mine'); return path
+@each('o', outs)
+def test_places_to_write_to(o, d, tmp_path, monkeypatch, capsys):
+    "Nobody's files are overwritten, and nothing is written among the images"
+    out,before = o[0](d, tmp_path),sorted(d.rglob('*'))
+    monkeypatch.setattr(sys, 'argv', ['siamese_verify','train',str(d),'--out',str(out),*quick])
+    with pytest.raises(SystemExit) as e: main()
+    err = capsys.readouterr().err
+    assert e.value.code==2 and re.search(o[1], err) and 'give another' in err and len(err.splitlines())==1, err
+    assert sorted(d.rglob('*'))==before and all(f.read_text()=='mine' for f in tmp_path.rglob('*.*') if 'link' not in f.parts)
+
+def test_somebodys_file_is_kept_by_the_demo(tmp_path, monkeypatch, capsys):
+    holds(tmp_path/'m', 'results.csv')
+    monkeypatch.setattr(sys, 'argv', ['siamese_verify','demo','--out',str(tmp_path/'m')])
+    with pytest.raises(SystemExit): main()
+    assert 'there is results.csv in' in capsys.readouterr().err
+
+def test_letters_that_a_terminal_lacks(d, tmp_path):
+    "A name, or a sign of ours, that can't be printed is printed in another way"
+    env = dict(PYTHONIOENCODING='ascii')
+    shutil.copytree(d, tmp_path/'images')
+    (tmp_path/'images/a').rename(tmp_path/'images/Grüße 🐶 ≥')
+    code,out,err = ends(['train','images','--out','m',*quick], tmp_path, **env)
+    assert code==0 and not err, err
+    image = 'images/Grüße 🐶 ≥/0.png'
+    code,out,err = ends(['verify','m',image,'images/b/0.png'], tmp_path, **env)
+    assert code in (0,1,3) and not err and 'Same' in out, err
+
+def test_interrupted_by_hand(d, tmp_path):
+    "Ctrl-C says where the work of the epochs is"
+    p = subprocess.Popen([sys.executable, '-c', 'from siamese_verify.cli import main; main()', 'train', str(d), '--out', str(tmp_path/'m'), *quick[:-1], '300'],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))    # a job in the background ignores it
+    while not (tmp_path/'m'/'.0.ckpt').exists() and p.poll() is None: time.sleep(.01)
+    p.send_signal(signal.SIGINT)
+    err = p.communicate(timeout=60)[1]
+    assert p.returncode==130 and 'interrupted; what the finished epochs have learnt is in' in err and len(err.splitlines())==1, err
+
+def test_main_changes_nothing_global(d, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['siamese_verify','encoders'])
+    before = list(warnings.filters)
+    with pytest.raises(SystemExit): main()
+    assert warnings.filters==before
+
+def test_import_says_nothing(tmp_path):
+    res = subprocess.run([sys.executable, '-c', 'from siamese_verify.all import *'], cwd=tmp_path, capture_output=True, text=True)
+    assert (res.returncode,res.stdout,res.stderr)==(0,'','')

@@ -52,6 +52,9 @@ def test_numbers_of_losses(o):
     make = ContrastiveLoss if o[0]=='margin' else lambda **k: AllPairsLoss(PairCrossEntropy(), **k)
     end(lambda: make(**{o[0]:o[1]}), fails(f'{o[0]}.* is a number'))
 
+@pytest.mark.parametrize('loss', [None, 'mse', 7, ContrastiveLoss, nn.CrossEntropyLoss])
+def test_losses_of_pairs(loss): end(lambda: AllPairsLoss(loss), fails(r'pair_loss is a loss of pairs, such as ContrastiveLoss\(\), not'))
+
 weights = dict(one=[1], three=[1,1,1], minus=[-1,1], NaN=[np.nan,1], inf=[np.inf,1], texts=['1','1'], number=1, text='ab', zero=[0,0])
 @each('o', weights)
 def test_weights_of_a_loss(o): end(lambda: ContrastiveLoss(weight=o), fails('weight'))

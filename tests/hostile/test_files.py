@@ -129,6 +129,10 @@ valids = dict(
 @each('o', valids)
 def test_valid(o): end(lambda: LabeledImages(names, list('aabbccdd'), o[0]).splits['valid'].tolist(), o[1])
 
+patterns = dict(open=('(', 'is no regular expression'), None_=(None, 'None is no regular expression'), number=(7, '7 is no regular expression'), no_group=(r'\d', 'has no group'), no_match=('(zzz)', "the name of .* does not match"))
+@each('o', patterns)
+def test_patterns(o): end(lambda: LabeledImages.from_name_re(names, o[0], [0]), fails(o[1]))
+
 shares = {f'{k}_{o}':(k, o) for k in ('valid_pct','threshold_pct','seen_pct') for o in (-1, -.1, 1.1, 2, nan, np.inf, '.2', None, True, [.2], 1j)}
 @each('o', shares)
 def test_shares(o): end(lambda: ClassSplitter(**{o[0]:o[1]}), fails(f'{o[0]} is a number from 0 to 1, not'))

@@ -1,5 +1,5 @@
 "A training that can't be one is refused, one that diverges stops; what only looks changes nothing"
-import random
+import os, random, warnings
 
 import numpy as np, pytest, torch
 from PIL import Image
@@ -92,9 +92,29 @@ splits = {str(o):o for o in ('foo', 9, -9, 1.5, True, None)}
 @each('o', splits)
 def test_splits_that_are_not_there(o, images):
     learn = learner(images)
-    asked = [learn.get_preds, learn.validate, learn.show_results, learn.pairs_of]
-    if o is not None: asked += [learn.report, learn.fit_threshold, learn.top_errors, learn.pair_counts] if isinstance(o, str) else []
+    asked = [learn.get_preds, learn.validate, learn.show_results, learn.pairs_of, learn.top_errors, learn.pair_counts]
+    if o is not None: asked += [learn.report, learn.fit_threshold, learn.embeddings]    # of nothing they have a default
     for ask in asked: end(lambda: ask(o), fails(f'there is no split .*{o}.*, only train, valid, threshold'))
+
+others = {str(o):o for o in ([1,2], 'train', 7)}
+@each('o', others)
+def test_what_are_no_pairs(o, images):
+    learn = learner(images)
+    for ask in learn.report, learn.fit_threshold, learn.pair_counts: end(lambda: ask(pairs=o), fails('pairs are Pairs, not'))
+
+@pytest.mark.parametrize('n', [-1, 1.5, nan, '3', None, True])
+def test_numbers_of_mistakes(n, images): end(lambda: learner(images).top_errors(n=n, show=False), fails('n is a whole number of 0 or more, not'))
+
+def test_a_name_that_is_not_utf8(tmp_path):
+    "A report shows it, and its table can be written"
+    for c in 'abcd':
+        (tmp_path/'d'/c).mkdir(parents=True)
+        for k in range(4): Image.fromarray(np.random.default_rng(ord(c)+k).integers(0, 256, (8,8,3), dtype=np.uint8)).save(tmp_path/'d'/c/f'{k}.png')
+        os.rename(tmp_path/'d'/c/'0.png', os.fsencode(tmp_path/'d'/c)+b'/caf\xe9.png')
+    learn = learner(LabeledImages.from_folder(tmp_path/'d', ClassSplitter(.5)))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        assert 'caf' in learn.write_report(tmp_path/'r.html').read_text('utf-8')
 
 loaders = dict(
     bs_0=(dict(bs=0), 'bs.* is a whole number of 1 or more|bs.* is a whole number of 4 or more'), bs_minus=(dict(bs=-1), 'bs.* is a whole number'), bs_half=(dict(bs=2.5), 'bs.* is a whole number'), bs_text=(dict(bs='8'), 'bs.* is a whole number'), bs_None=(dict(bs=None), 'bs.* is a whole number'), bs_NaN=(dict(bs=nan), 'bs.* is a whole number'),
