@@ -82,6 +82,7 @@ _opset = 18    # the first with an antialiased resize
 
 def preprocessing_graph(
     p:Preprocessing, # Of a verifier
+    picture=False, # Is `picture` an output, too: the bytes that the encoder gets, N × height × width × 3?
 ): # ONNX model, N × height × width × 3 bytes to N × 3 × height × width in single precision
     "Preprocessing as a graph, for images of any size"
     from onnx import TensorProto, helper
@@ -90,6 +91,7 @@ def preprocessing_graph(
     x = g('Transpose', _as(g, 'image', 'FLOAT'), perm=[0,3,1,2])
     if p.method in ('crop','pad'): x = _add_window(g, x, p)
     if p.method!='none': x = _add_resize(g, x, p)
+    seen = g('Transpose', _as(g, x, 'UINT8'), perm=[0,2,3,1]) if picture else None
     x = g('Div', x, np.float32(255))
     if p.mean is not None:
         mean,std = (np.array(o, np.float32)[:,None,None] for o in (p.mean, p.std))
@@ -97,7 +99,11 @@ def preprocessing_graph(
     g.nodes.append(helper.make_node('Identity', [x], ['pixels']))
     into = helper.make_tensor_value_info('image', TensorProto.UINT8, ['n','height','width',3])
     out = helper.make_tensor_value_info('pixels', TensorProto.FLOAT, ['n',3,p.height,p.width])
-    graph = helper.make_graph(g.nodes, 'preprocessing', [into], [out], g.constants)
+    outs = [out]
+    if picture:
+        g.nodes.append(helper.make_node('Identity', [seen], ['picture']))
+        outs.append(helper.make_tensor_value_info('picture', TensorProto.UINT8, ['n',p.height,p.width,3]))
+    graph = helper.make_graph(g.nodes, 'preprocessing', [into], outs, g.constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid('', _opset)], ir_version=10)
 
 def check_graph(
@@ -149,14 +155,16 @@ def _silence():
 @patch
 def export_onnx(self:Verifier,
     file, # To write, `model.onnx` say
+    picture=False, # Is the image as the encoder gets it a second output?
 ) -> Path: # The file
     "Write preprocessing and encoder as one graph, which holds the configuration as well"
     try: import onnx, onnxscript
     except ImportError as e: raise ImportError('to write a graph takes pip install siamese_verify[onnx]') from e
     if not self.config.get('weights'): self.note_weights()
-    pre,encoder = preprocessing_graph(self.preprocessing),_encoder_graph(self)
+    pre,encoder = preprocessing_graph(self.preprocessing, picture),_encoder_graph(self)
     encoder.ir_version = pre.ir_version
     whole = onnx.compose.merge_models(pre, encoder, io_map=[('pixels','pixels')])
+    if picture: whole.graph.output.insert(0, whole.graph.output.pop())    # the embedding first
     config = {k:o for k,o in self.config.items() if k not in ('strangers','onnx')}
     onnx.helper.set_model_props(whole, dict(siamese_verify=json.dumps(config, ensure_ascii=False, allow_nan=False)))
     write_beside(Path(file), whole.SerializeToString())

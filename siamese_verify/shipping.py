@@ -108,6 +108,16 @@ def _figures(rates):
         return dict(rates=rates) | others | counts
     return {name:row(o) for name,o in rates.rates.items()}
 
+def _histogram(rates, bins=64):
+    "How the pairs of a split that was reported on are spread over distances"
+    split = 'valid' if 'valid' in rates.counts else next(iter(rates.rates), None)
+    if split is None: return
+    c = rates.counts[split].curve
+    d = (c.first+c.last)/2    # the middles of bins, or the distances themselves
+    ok,high = np.isfinite(d),float(d[np.isfinite(d)].max(initial=0)) or 1.
+    count = lambda n: np.histogram(d[ok], bins, (0, high), weights=n[ok])[0].round(3).tolist()
+    return dict(split=split, high=high, same=count(c.same), not_same=count(c.not_same))
+
 def _not_measured(rates):
     "What the figures don't tell"
     o = [*rates.rates]
@@ -163,7 +173,7 @@ def verifier(self:SiameseLearner,
         calibration=c and asdict(c) | dict(top=finite(c.top)),
         unsure=unsure and dict(low=finite(unsure.low), high=finite(unsure.high)),
         rates=_figures(rates) if rates else {}, not_measured=_not_measured(rates) if rates else ['anything'],
-        made=_made(self, seed))
+        histogram=_histogram(rates) if rates else None, made=_made(self, seed))
     v = Verifier(_rebuilt(model.encoder, layers), config)
     _check_prepared(v, self.dls)
     _check_rebuilt(v, model.encoder)

@@ -312,7 +312,7 @@ class Verifier:
 format_number = 1
 _keys = ['format','library','encoder','preprocessing','metric','threshold','fitted','calibration','unsure','rates',
          'not_measured','made']
-_added = ['weights','probe','strangers','onnx']    # by `save` and `add_onnx`
+_added = ['weights','probe','strangers','onnx','histogram']    # not in each: by `save`, `add_onnx` and a learner
 _rates = 'classes','images','same','not_same','confidence','prior','threshold','rates','warning'
 
 def check_config(
@@ -334,6 +334,7 @@ def check_config(
     check_keys('made', config['made'], (), ('date','versions','seed','command','data'))
     if not isinstance(config['not_measured'], list): raise ValueError('not_measured is a list')
     _check_rates(config['rates'])
+    _check_histogram(config.get('histogram'))
     _check_added(config)
     return config
 
@@ -359,6 +360,14 @@ def _check_unsure(u):
     check_keys('unsure', u, ('low','high'))
     for k,o in u.items(): o is None or check_between(k, o)
     if None not in u.values() and u['low']>u['high']: raise ValueError('unsure: low is above high')
+
+def _check_histogram(h):
+    if h is None: return
+    check_keys('histogram', h, ('split','high','same','not_same'))
+    _check('the end of the histogram', h['high'], 0)
+    for o in h['same'],h['not_same']:
+        if not isinstance(o, list) or not 0<len(o)<=1024: raise ValueError('histogram: 1 to 1024 numbers of pairs')
+        for n in o: _check('a number of pairs', n, 0)
 
 def _check_rates(rates):
     if not isinstance(rates, dict): raise ValueError('rates is a table')
@@ -678,7 +687,7 @@ def load(cls:Verifier,
 ) -> Verifier:
     "The verifier in a folder; runs nothing that is in it"
     config = read_config(folder)
-    check_keys('config.json', config, [*_keys,'weights','probe'], ('strangers','onnx'))
+    check_keys('config.json', config, [*_keys,'weights','probe'], ('strangers','onnx','histogram'))
     encoder = build_encoder(config['encoder'])
     _load_weights(encoder, _told_of(Path(folder)/'model.safetensors', config['weights']), config['weights'])
     v = cls(encoder.to(device), config, load_strangers(folder, config))

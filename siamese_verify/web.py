@@ -8,13 +8,14 @@ Docs: https://siamese-verify.github.io/siamese_verify/web.html.md"""
 __all__ = ['runtime_version', 'runtime_files', 'read_runtime', 'runtime_cache', 'web_config', 'web_page']
 
 # %% ../nbs/06e_web.ipynb #a114d761
-import base64, gzip, hashlib, json, os, shutil, subprocess, tarfile, tempfile
+import base64, gzip, hashlib, io, json, os, shutil, subprocess, tarfile, tempfile
 from html import escape
 from pathlib import Path
 
 from fastcore.basics import patch
 from .files import *
 from .verifier import *
+from .gallery import *
 from .onnx import *
 
 # %% ../nbs/06e_web.ipynb #ee2a3463
@@ -76,13 +77,15 @@ def _unpack_runtime(file):
         return {o:_check_digest(o, tar.extractfile(f'package/dist/{o}').read(), file.name) for o in runtime_files}
 
 # %% ../nbs/06e_web.ipynb #7ba2fa29
-_told = 'metric','threshold','unsure','calibration','probe'
+_told = 'metric','threshold','unsure','calibration','histogram','probe'
 
 def web_config(
     v:Verifier, # Whose weights are noted
+    strangers=False, # Does the page hold the embeddings of strangers?
 ) -> str: # JSON
     "What a page has to know of a verifier"
-    o = {k:v.config[k] for k in _told} | {k:getattr(v.preprocessing, k) for k in ('method','height','width')}
+    o = {k:v.config.get(k) for k in _told} | {k:getattr(v.preprocessing, k) for k in ('method','height','width')}
+    if strangers: o |= dict(features=v.strangers[0].shape[1], classes=len(set(v.strangers[1].tolist())))
     return json.dumps(o, allow_nan=False).replace('<', '\\u003c')
 
 def _known(v):
@@ -122,10 +125,19 @@ h2 { font-size: 1rem; margin: 0 0 .4rem } p { margin: .4rem 0 }
 #word { font-size: 1.9rem; font-weight: 700; line-height: 1.2; margin: 0; padding-left: .7rem;
   border-left: .35rem solid }
 #word.same { color: var(--same) } #word.other { color: var(--other) }
-figure { margin: 1rem 0 }
+figure { margin: 1rem 0 } .two figure { margin: 0 } canvas { display: block; margin: 0 auto; image-rendering: pixelated }
+main > section { margin: 1.6rem 0 }
+ul { list-style: none; margin: .6rem 0; padding: 0; display: flex; flex-wrap: wrap; gap: .4rem }
+li { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem .5rem; background: var(--card) }
+li button { min-height: 1.8rem; padding: 0 .5rem; margin-left: .4rem }
+#examples img { display: block; width: 2.6rem; height: 2.6rem; object-fit: contain; background: #fff }
+#examples button { padding: .2rem } .line { display: flex; flex-wrap: wrap; gap: .6rem; align-items: end }
+input[type=text], select { display: block; font: inherit; color: var(--ink); background: var(--back); max-width: 100%;
+  border: 1px solid var(--line); border-radius: .4rem; padding: .35rem .5rem; min-height: 2.6rem }
 #line { position: relative; height: 8rem; margin: 1.8rem 0 }
 #line svg { position: absolute; width: 100%; height: 100%; border-radius: .3rem }
 .zone.same { fill: var(--same-zone) } .zone.other { fill: var(--other-zone) } .zone.unsure { fill: var(--unsure-zone) }
+.hill.same { fill: var(--same) } .hill.other { fill: var(--other) } .hill { fill-opacity: .5 }
 .curve { fill: none; stroke: var(--soft); stroke-width: 2; vector-effect: non-scaling-stroke }
 .mark { position: absolute; top: 0; bottom: 0; border-left: 2px solid var(--ink) }
 .mark.cut { border-left-style: dashed }
@@ -142,7 +154,7 @@ dialog { max-width: min(40rem, 94vw); color: var(--ink); background: var(--back)
   border-radius: .5rem; padding: 1rem }
 dialog::backdrop { background: #000a } video { display: block; width: 100%; background: #000; margin-bottom: .7rem }
 @media (max-width: 34rem) { main { padding: .7rem } .two { gap: .6rem } .slot { padding: .5rem }
-  .buttons { flex-direction: column } }
+  .slot .buttons { flex-direction: column } }
 """
 
 # %% ../nbs/06e_web.ipynb #aa642a3d
@@ -163,6 +175,7 @@ _page = r"""
 <p>Nothing that you open here leaves this machine: the page needs no network, and its rules allow no connection.</p>
 <p id="state" role="status" class="small">Starting, which takes a few seconds …</p>
 <div class="two">{slots}</div>
+<div id="examples" hidden><p class="small">No images at hand? Take two of these.</p><div class="buttons"></div></div>
 <section aria-labelledby="answer">
 <h2 id="answer">Answer</h2>
 <div role="status"><p id="word">…</p><p id="why">Give two images.</p></div>
@@ -177,6 +190,26 @@ _page = r"""
 <input id="prior" type="range" min="0" step="1">
 </div>
 </section>
+<section aria-labelledby="where">
+<h2 id="where">Where does it come from?</h2>
+<div class="buttons"><button id="explain" aria-describedby="explained">Hide one patch after the other</button></div>
+<p id="explained" role="status" class="small">It takes an answer first.</p>
+<div class="two" id="maps" hidden></div>
+<p id="most"></p>
+</section>
+<section aria-labelledby="who">
+<h2 id="who">Who or what is it?</h2>
+<p class="small">Enrol images under names, and see whom or what the two images above show, or that it is nobody enrolled.
+Names and embeddings are kept in this page only, until you close it.</p>
+<div class="line"><label>Name<input id="name" type="text" maxlength="200" autocomplete="off"></label>
+<label class="button">Enrol images<input id="enrol" type="file" accept="image/*" multiple></label>
+<button id="these" hidden>Enrol the examples</button>
+<label>Strangers taken for somebody, at most<select id="fpir">
+<option value=".01">1 %</option><option value=".05">5 %</option><option value=".1">10 %</option></select></label></div>
+<p id="told" role="status" class="file"></p>
+<ul id="names"></ul>
+<div id="found" role="status"></div>
+</section>
 <details><summary>What is known of this verifier</summary>{known}</details>
 <details><summary>Licence of ONNX Runtime, which is inside</summary><pre>{licence}</pre></details>
 </main>
@@ -189,6 +222,8 @@ _page = r"""
 <script type="text/plain" id="runtime">{runtime}</script>
 <script type="text/plain" id="wasm">{wasm}</script>
 <script type="text/plain" id="model">{model}</script>
+<script type="text/plain" id="strangers">{strangers}</script>
+<script type="application/json" id="given">{examples}</script>
 <script type="module">{script}</script>
 </body>
 </html>
@@ -253,16 +288,20 @@ async function start() {
   ort.env.wasm.numThreads = 1    // more take headers that a file does not have
   ort.env.wasm.wasmBinary = await unpack('wasm')
   session = await ort.InferenceSession.create(await unpack('model'))
-  const kept = about.probe, off = Math.sqrt(squared(await run(...probe()), kept)/squared(kept, kept.map(() => 0)))
+  if (about.features) readStrangers(new Float32Array((await unpack('strangers')).buffer))
+  const kept = about.probe, off = Math.sqrt(squared((await run(...probe()))[0].e, kept)/squared(kept, kept.map(() => 0)))
   if (off < .05) return
   session = null
   throw Error(`it computes another embedding than where the page was made (${short(off)} of its length off)`)
 }
 
-async function run(bytes, height, width) {    // the embedding of an image of RGB bytes
+async function run(bytes, height, width) {    // images of RGB bytes: of each its embedding, and how the encoder gets it
   if (!session) throw Error('the model has not started')
-  const out = await session.run({image: new ort.Tensor('uint8', bytes, [1, height, width, 3])})
-  return Array.from(out[session.outputNames[0]].data)
+  const n = bytes.length/height/width/3
+  const out = await session.run({image: new ort.Tensor('uint8', bytes, [n, height, width, 3])})
+  const part = (data, k) => data.subarray(k*data.length/n, (k+1)*data.length/n)
+  const {picture, ...others} = out, e = Object.values(others)[0].data
+  return [...Array(n).keys()].map(k => ({e: Array.from(part(e, k)), picture: part(picture.data, k)}))
 }
 
 function probe() {    // the picture that Verifier.probe draws
@@ -308,13 +347,18 @@ async function pixels(file) {    // RGB bytes, upright, white behind what is tra
 # %% ../nbs/06e_web.ipynb #d11b3946
 _answer_js = r"""
 const sum = a => a.reduce((x, y) => x+y, 0)
-const squared = (a, b) => sum(a.map((o, k) => (o-b[k])**2))
 const unit = a => { const n = Math.max(Math.sqrt(sum(a.map(o => o*o))), 1e-12); return a.map(o => o/n) }
-const metrics = {
-  normalized_squared_euclidean_distance: (a, b) => squared(unit(a), unit(b)),
-  cosine_distance: (a, b) => squared(unit(a), unit(b))/2,
-  euclidean_distance: (a, b) => Math.sqrt(squared(a, b)),
-  squared_euclidean_distance: squared}
+const same = a => a
+function squared(a, b) {
+  let res = 0
+  for (let k = 0; k < a.length; k++) res += (a[k]-b[k])**2
+  return res
+}
+const [ready, between] = {    // what is done to an embedding once, and to two of them
+  normalized_squared_euclidean_distance: [unit, squared],
+  cosine_distance: [unit, (a, b) => squared(a, b)/2],
+  euclidean_distance: [same, (a, b) => Math.sqrt(squared(a, b))],
+  squared_euclidean_distance: [same, squared]}[about.metric]
 
 const [low, high] = about.unsure ? [about.unsure.low ?? -Infinity, about.unsure.high ?? Infinity]
                                  : [about.threshold, about.threshold]
@@ -354,12 +398,24 @@ function mark(share, text, where, kind) {    // a line at a share of the width, 
   return where.startsWith('inside') ? [label] : [line, label]
 }
 
+function hill(counts, kind, at, most) {    // pairs of one kind over the distance; each kind has the same area
+  const n = sum(counts), x = k => 1000*at(k*about.histogram.high/counts.length)
+  const steps = counts.map((o, k) => `V${100-90*o/n/most}H${x(k+1)}`)
+  return svg('path', {class: `hill ${kind}`, d: `M0,100${steps.join('')}V100Z`})
+}
+
+function hills(at) {
+  const kinds = Object.entries({other: about.histogram?.not_same, same: about.histogram?.same}).filter(([, o]) => o && sum(o))
+  const most = Math.max(...kinds.flatMap(([, o]) => o.map(p => p/sum(o))))
+  return kinds.map(([kind, o]) => hill(o, kind, at, most))
+}
+
 function draw(d, prior) {    // where the distance lies
   const top = end(d ?? 0), at = x => Math.min(Math.max(x/top, 0), 1)
   const zone = (from, to, kind) =>
     svg('rect', {class: `zone ${kind}`, x: 1000*at(from), width: 1000*(at(to)-at(from)), height: 100})
   const picture = svg('svg', {viewBox: '0 0 1000 100', preserveAspectRatio: 'none', 'aria-hidden': true},
-                      zone(0, low, 'same'), zone(low, high, 'unsure'), zone(high, top, 'other'))
+                      zone(0, low, 'same'), zone(low, high, 'unsure'), zone(high, top, 'other'), ...hills(at))
   if (about.calibration) {
     const curve = [...Array(201).keys()].map(k => `${5*k},${99 - 98*pSame(Math.max(k*top/200, 1e-12), prior)}`)
     picture.append(svg('polyline', {class: 'curve', points: curve.join(' ')}))
@@ -379,16 +435,18 @@ function draw(d, prior) {    // where the distance lies
 # %% ../nbs/06e_web.ipynb #692884dc
 _ask_js = r"""
 const priors = [1e-5, 1e-4, .001, .005, .01, .02, .05, .1, .2, .3, .4, .5, .6, .7, .8, .9, .95, .99]
-const slots = [...document.querySelectorAll('.slot')].map(box => ({box, turn: 0, e: null}))
+const slots = [...document.querySelectorAll('.slot')].map(box => ({box, turn: 0, e: null, picture: null}))
 let last = start()    // images wait for the model, and for each other
 
 function ask() {    // what the page says, as far as it is known
   const prior = priors[$('prior').value], [a, b] = slots.map(o => o.e)
-  const d = a && b ? metrics[about.metric](a, b) : null
+  const d = a && b ? between(a, b) : null
   const share = prior < .01 ? `1 in ${Math.round(1/prior).toLocaleString('en')}` : percent(prior)
   $('share').textContent = share
   $('prior').setAttribute('aria-valuetext', share)
   draw(d, prior)
+  mapsOf(d)
+  identify()
   const word = d === null ? '…' : decide(d)
   say('word', word)
   $('word').className = {Same: 'same', 'Not the same': 'other'}[word] ?? ''
@@ -410,12 +468,11 @@ async function put(k, file) {    // an image into a place
   tell(file.name, false)
   img.hidden = true
   ask()
-  const job = last = last.catch(() => {}).then(async () => turn === slot.turn ? run(...await pixels(file)) : null)
+  const job = last = last.catch(() => {}).then(async () => turn === slot.turn ? embed(file) : null)
   try {
-    const e = await job
+    const found = await job
     if (turn !== slot.turn) return
-    if (!e.every(isFinite)) throw Error('the model gives no embedding of it')
-    slot.e = e
+    Object.assign(slot, found)
     URL.revokeObjectURL(img.src)
     Object.assign(img, {src: URL.createObjectURL(file), alt: file.name, hidden: false})
   } catch (error) { if (turn === slot.turn) tell(`${file.name}: ${error.message}`, true) }
@@ -425,8 +482,205 @@ async function put(k, file) {    // an image into a place
   ask()
 }
 
+async function embed(file) {    // the embedding of an image, ready to be compared, and how the encoder gets it
+  const [{e, picture}] = await run(...await pixels(file))
+  if (!e.every(isFinite)) throw Error('the model gives no embedding of it')
+  return {e: ready(e), picture}
+}
+
 function give(k, files) {    // one image into this place, another into the other one
   [...files].slice(0, 2).forEach((file, j) => put((k+j)%2, file))
+}
+"""
+
+# %% ../nbs/06e_web.ipynb #e3a9570c
+_why_js = r"""
+const grid = Math.min(7, about.height, about.width)
+let asked = 0    // how often a map was begun or taken back
+const signed = x => (x < 0 ? '-' : '+') + String(Number(Math.abs(x).toPrecision(3)))
+
+function mapsOf(d) {    // another pair takes the maps away
+  if (mapsOf.d === d && d !== null) return
+  Object.assign(mapsOf, {d, turn: ++asked})
+  $('maps').hidden = true
+  $('explain').disabled = d === null
+  say('most', '')
+  say('explained', d === null ? 'It takes an answer first.'
+    : `Each of ${grid*grid} patches of both images is hidden once: how does the distance change?`)
+}
+
+const side = (k, n) => [k, k+1].map(o => Math.floor(o*n/grid+.5))
+function* patchPixels(k) {    // the pixels of a patch
+  const [top, bottom] = side(Math.floor(k/grid), about.height), [left, right] = side(k%grid, about.width)
+  for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) yield y*about.width+x
+}
+
+function meanColour(bytes) {    // halves to the even number, as NumPy rounds
+  const total = [0, 0, 0]
+  bytes.forEach((o, k) => total[k%3] += o)
+  return total.map(o => { const m = 3*o/bytes.length, r = Math.round(m); return r-m === .5 && r%2 ? r-1 : r })
+}
+
+function hidden(bytes, k, colour) {
+  const res = bytes.slice()
+  for (const o of patchPixels(k)) res.set(colour, 3*o)
+  return res
+}
+
+async function changes(bytes, other, tell) {    // of the distance, without each patch
+  const colour = meanColour(bytes), [{e}] = await run(bytes, about.height, about.width), d = between(ready(e), other)
+  const res = []
+  for (let row = 0; row < grid; row++) {
+    if (!tell()) return null
+    const images = new Uint8Array(grid*bytes.length)
+    for (let k = 0; k < grid; k++) images.set(hidden(bytes, row*grid+k, colour), k*bytes.length)
+    for (const o of await run(images, about.height, about.width)) res.push(between(ready(o.e), other)-d)
+  }
+  return res
+}
+
+async function explain() {
+  const turn = mapsOf.turn = ++asked, [a, b] = slots.map(o => ({...o})), names = ['First image', 'Second image']
+  let rows = 0
+  const tell = () => turn === asked && (say('explained', `Looking, ${Math.round(50*rows++/grid)} % …`), true)
+  const maps = []
+  $('explain').disabled = true
+  try {
+    for (const [own, other] of [[a, b], [b, a]]) maps.push(await (last = last.catch(() => {}).then(() => changes(own.picture, other.e, tell))))
+  } catch (error) { if (turn === asked) say('explained', `It went wrong: ${error.message}`) }
+  if (turn !== asked) return
+  $('explain').disabled = false
+  if (maps.length < 2) return
+  $('maps').replaceChildren(...maps.map((m, k) => mapFigure(m, [a, b][k].picture, names[k])))
+  $('maps').hidden = false
+  say('explained', 'Blue speaks for same, orange against. Full colour is a change of the distance as large as the threshold.')
+  say('most', [strongest(maps, 1, 'for same', names), strongest(maps, -1, 'against', names)].join(' '))
+}
+
+function strongest(maps, sign, what, names) {    // a patch in words, or that there is none
+  const all = maps.flat().map(o => sign*o), k = all.indexOf(Math.max(...all)), n = grid*grid
+  if (!(all[k] > 0)) return `Nothing speaks ${what}.`
+  const at = `row ${Math.floor(k%n/grid)+1}, column ${k%grid+1} of ${grid}`
+  return `Most ${what}: ${names[Math.floor(k/n)].toLowerCase()}, ${at} (${signed(sign*all[k])}).`
+}
+
+function mapFigure(map, bytes, name) {    // a map over its image, which is grey
+  const {width, height} = about, canvas = Object.assign(document.createElement('canvas'), {width, height})
+  const pen = canvas.getContext('2d'), data = pen.createImageData(width, height)
+  const scale = about.threshold > 0 ? about.threshold : Math.max(...map.map(Math.abs)) || 1
+  map.forEach((change, k) => {
+    const alpha = .85*Math.sqrt(Math.min(Math.abs(change)/scale, 1)), colour = change > 0 ? [5, 80, 180] : [190, 85, 0]
+    for (const o of patchPixels(k)) {
+      const grey = 127.5 + (bytes[3*o]+bytes[3*o+1]+bytes[3*o+2])/6
+      data.data.set([...colour.map(c => alpha*c + (1-alpha)*grey), 255], 4*o)
+    }
+  })
+  pen.putImageData(data, 0, 0)
+  Object.assign(canvas.style, {width: `min(100%, ${17*width/height}rem)`, aspectRatio: `${width}/${height}`})
+  const figure = document.createElement('figure'), caption = document.createElement('figcaption')
+  caption.textContent = name
+  canvas.setAttribute('role', 'img')
+  canvas.setAttribute('aria-label', `${name} under a map of ${grid} by ${grid} patches`)
+  canvas.dataset.changes = JSON.stringify(map)
+  figure.append(canvas, caption)
+  return figure
+}
+"""
+
+# %% ../nbs/06e_web.ipynb #2c6f81da
+_gallery_js = r"""
+let enrolled = [], strangers = []
+const mostEnrolled = 500
+
+function readStrangers(numbers) {
+  const n = about.features
+  for (let k = 0; k < numbers.length; k += n) strangers.push(ready(Array.from(numbers.subarray(k, k+n))))
+}
+
+const least = (e, others) => others.reduce((d, o) => Math.min(d, between(e, o.e)), Infinity)
+const names = () => [...new Set(enrolled.map(o => o.name))]
+
+function measure() {    // how near strangers come, ascending
+  const of = names(), among = of.length < 2 ? [] : enrolled
+  const own = among.map(o => least(o.e, enrolled.filter(p => p.name !== o.name)))
+  return [...strangers.map(e => least(e, enrolled)), ...own].sort((a, b) => a-b)
+}
+
+function fit(nearest, fpir) {    // the threshold at which at most this share of strangers is somebody
+  const k = Math.floor(fpir*nearest.length + 1e-9)
+  return k ? (nearest[k-1]+nearest[k])/2 : nearest[0]
+}
+
+function warning(fpir) {
+  const n = names().length, classes = (n > 1 ? n : 0) + (strangers.length ? about.classes : 0)
+  return classes*fpir >= 3 ? ''
+    : ` Warning: ${classes} names are few to speak of ${percent(fpir)} of strangers: it takes ${Math.ceil(3/fpir - 1e-9)}.`
+}
+
+function identify() {
+  const box = $('found')
+  if (!enrolled.length) return box.replaceChildren()
+  const fpir = Number($('fpir').value)
+  identify.nearest ??= measure()
+  const t = identify.nearest.length ? fit(identify.nearest, fpir) : null
+  const rule = t === null ? 'With one name and no strangers to tell it from there is no threshold: enrol another name.'
+    : `Somebody if the distance is below ${short(t)}, which at most ${percent(fpir)} of the strangers known here come below.` + warning(fpir)
+  const lines = slots.flatMap(({e}, k) => e ? [foundIn(e, ['First', 'Second'][k], t)] : [])
+  if (!lines.length) lines.push('Give an image above to ask about.')
+  const texts = [...lines, rule]
+  if (box.dataset.said === texts.join()) return
+  box.dataset.said = texts.join()
+  box.replaceChildren(...texts.map((text, k) => Object.assign(document.createElement('p'),
+    {textContent: text, className: k < lines.length ? '' : 'small'})))
+}
+
+function foundIn(e, which, t) {    // the nearest names, the first of which it is if that is near enough
+  const found = names().map(name => [least(e, enrolled.filter(o => o.name === name)), name])
+  found.sort(([a], [b]) => a-b)
+  const is = t === null ? 'undecided' : found[0][0] < t ? found[0][1] : 'nobody enrolled'
+  return `${which} image: ${is}. Nearest: ${found.slice(0, 5).map(([d, name]) => `${name} (${short(d)})`).join(', ')}.`
+}
+
+function change(next) {
+  enrolled = next
+  delete identify.nearest
+  $('found').dataset.said = ''
+  $('names').replaceChildren(...names().map(nameItem))
+  identify()
+}
+
+function nameItem(name) {
+  const n = enrolled.filter(o => o.name === name).length, item = document.createElement('li')
+  const forget = Object.assign(document.createElement('button'), {textContent: 'Forget'})
+  forget.setAttribute('aria-label', `Forget ${name}`)
+  forget.onclick = () => { change(enrolled.filter(o => o.name !== name)); $('name').focus() }
+  item.append(`${name}: ${n} image${n > 1 ? 's' : ''}`, forget)
+  return item
+}
+
+async function enrol(files, nameOf) {    // all of them, or none if one cannot be read
+  const tell = (text, wrong) => { say('told', text); $('told').classList.toggle('wrong', wrong) }
+  tell('Looking …', false)
+  const job = last = last.catch(() => {}).then(async () => {
+    const next = [...enrolled]
+    for (const file of files) {
+      const name = checkName(nameOf(file)), {e} = await embed(file).catch(error => { throw Error(`${file.name}: ${error.message}`) })
+      const twins = next.filter(o => squared(unit(o.e), unit(e)) < 1e-9).map(o => o.name)
+      const other = twins.find(o => o !== name)
+      if (other) throw Error(`${file.name} is enrolled as ${other} already`)
+      if (!twins.length) next.push({name, e})
+    }
+    if (next.length > mostEnrolled) throw Error(`this page keeps ${mostEnrolled} images at most`)
+    change(next)
+  })
+  try { await job; tell(`${enrolled.length} image${enrolled.length === 1 ? '' : 's'} enrolled.`, false) }
+  catch (error) { tell(error.message, true) }
+}
+
+function checkName(text) {
+  const name = text.trim()
+  if (name && name.length <= 200 && !/\p{C}/u.test(name)) return name
+  throw Error('A name is 1 to 200 characters that can be printed')
 }
 """
 
@@ -470,11 +724,38 @@ async function photograph(k, capture) {    // phones have a better camera of the
   await video.play()
 }
 
+$('explain').onclick = explain
+$('fpir').onchange = identify
+$('enrol').onchange = event => {    // without a name, that of the file
+  const files = [...event.target.files], name = $('name').value
+  event.target.value = ''
+  enrol(files, file => name.trim() || file.name.replace(/\.[^.]*$/, ''))
+}
+
+const given = JSON.parse($('given').textContent).map(([name, text], k) => {    // examples, which are in the page
+  const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0))
+  return {name, text, file: new File([bytes], `${name} ${k+1}.png`, {type: 'image/png'})}
+})
+let next = 0
+$('examples').querySelector('div').append(...given.map(({name, text, file}) => {
+  const button = document.createElement('button'), img = Object.assign(new Image(), {src: `data:image/png;base64,${text}`, alt: name})
+  button.setAttribute('aria-label', `Example: ${file.name}`)
+  button.append(img)
+  button.onclick = () => { give(next, [file]); next = 1-next }
+  return button
+}))
+$('examples').hidden = $('these').hidden = !given.length
+$('these').onclick = () => enrol(given.map(o => o.file), file => given.find(o => o.file === file).name)
 Object.assign($('prior'), {max: priors.length-1, value: priors.indexOf(.5), oninput: ask})
 $('chance').hidden = !about.calibration
 $('caption').textContent = about.calibration
   ? 'The curve is the probability of same, from 0 % at the bottom to 100 % at the top.'
   : 'No probability was calibrated for this verifier.'
+if (about.histogram) {
+  const [a, b] = [about.histogram.same, about.histogram.not_same].map(o => Math.round(sum(o)).toLocaleString('en'))
+  $('caption').textContent = `Hills: the distances of ${a} same (blue) and ${b} not same pairs (orange) of ` +
+    `${about.histogram.split}, each kind with the same area. ${$('caption').textContent}`
+}
 ask()
 last.then(() => $('state').textContent = 'Ready.',
           error => $('state').textContent = `This browser cannot run the model: ${error.message}`)
@@ -484,31 +765,49 @@ last.then(() => $('state').textContent = 'Ready.',
 def _digest(text): return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 def _packed(data): return base64.b64encode(gzip.compress(data, mtime=0)).decode()
 
+def _examples(source):
+    "Images under names as JSON, in which nothing ends a script"
+    names,images = named_images(source) if source is not None else ((),())
+    return json.dumps([[check_name(n), _png(o)] for n,o in zip(names, images)]).replace('<', '\\u003c')
+
+def _png(image):
+    file = io.BytesIO()
+    read_image(image).save(file, 'PNG')
+    return base64.b64encode(file.getvalue()).decode()
+
 def web_page(
     v:Verifier, # Whose weights are noted
-    graph, # Bytes of its ONNX file
+    graph, # Bytes of its ONNX file, with the picture as a second output
     runtime, # Files of the runtime, as `read_runtime` gives them
+    examples=None, # Images under names to try the page with, as in `named_images`
+    strangers=False, # Put in the embeddings of strangers?
 ) -> str: # HTML
     "A page that compares two images"
-    script = _model_js + _pixels_js + _answer_js + _draw_js + _ask_js + _events_js
+    script = _model_js + _pixels_js + _answer_js + _draw_js + _why_js + _gallery_js + _ask_js + _events_js
     policy = (f"default-src 'none'; script-src {_digest(script)} blob: 'wasm-unsafe-eval'; "
               f"style-src {_digest(_style)}; img-src blob: data:; base-uri 'none'; form-action 'none'")
     code,wasm = (_packed(runtime[o]) for o in runtime_files)
     slots = ''.join(_slot.format(k=k, which=o, lower=o.lower()) for k,o in enumerate(('First','Second')))
+    kept = _packed(v.strangers[0].astype('<f2').astype('<f4').tobytes()) if strangers else ''
     return _page.format(policy=policy, style=_style, slots=slots, known=_known(v), licence=escape(_licence),
-                        about=web_config(v), runtime=code, wasm=wasm, model=_packed(graph), script=script).lstrip()
+                        about=web_config(v, strangers), runtime=code, wasm=wasm, model=_packed(graph), script=script,
+                        strangers=kept, examples=_examples(examples)).lstrip()
 
 # %% ../nbs/06e_web.ipynb #a74872e5
 @patch
 def export_web(self:Verifier,
     file, # To write, `compare.html` say
     runtime=None, # Folder of an unpacked onnxruntime-web; a cache, which npm fills, if not given
+    examples=None, # Images under names to try the page with, as in `named_images`
+    strangers=False, # Put in the embeddings of strangers, for its gallery? Of faces they're personal data
 ) -> Path: # The file
     "Write a page that compares two images in a browser, from disk and without a network"
     file = Path(file)
     if self.encoder is None: raise ValueError('a page takes the weights: Verifier.load(folder).export_web(file)')
+    if strangers and not self.strangers: raise ValueError('this verifier keeps no strangers: leave strangers=False')
     if not file.absolute().parent.is_dir(): raise FileNotFoundError(f'there is no folder {file.parent} to write to')
     files = read_runtime(runtime)
-    with tempfile.TemporaryDirectory() as tmp: graph = self.export_onnx(Path(tmp)/'model.onnx').read_bytes()
-    write_beside(file, web_page(self, graph, files).encode())
+    with tempfile.TemporaryDirectory() as tmp:
+        graph = self.export_onnx(Path(tmp)/'model.onnx', picture=True).read_bytes()
+    write_beside(file, web_page(self, graph, files, examples, strangers).encode())
     return file

@@ -1,5 +1,5 @@
 "The page of `export_web`, opened from disk in Chromium: it answers as the verifier does, and asks nobody"
-import base64, re, shutil, threading
+import base64, json, re, shutil, threading
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -124,6 +124,132 @@ def test_probability(page, file, trained, files):
         told = page.inner_text('#p')
         assert told == f'Probability of same: {percent(trained.p_same(d, prior))}, if {share} of the pairs are.'
 
+def test_histogram(page, file, trained):
+    "The hills are the pairs that the verifier counted, and each kind has the same area"
+    page.goto(file.as_uri())
+    assert state(page) == 'Ready.'
+    h = trained.config['histogram']
+    assert f'{sum(h["same"]):,.0f} same (blue) and {sum(h["not_same"]):,.0f} not same pairs' in page.inner_text('#caption')
+    def area(kind):
+        steps = re.findall(r'V([-\d.e]+)H([-\d.e]+)', page.locator(f'.hill.{kind}').get_attribute('d'))
+        assert len(steps) == 64
+        heights, ends = np.array(steps, float).T
+        shown = ends < 1000
+        shares = np.array(h['same' if kind == 'same' else 'not_same'])/sum(h['same' if kind == 'same' else 'not_same'])
+        return (100-heights[shown])/shares[shown].clip(1e-9), shares[shown]
+    scales = [k[share > 1e-6] for k,share in (area('same'), area('other'))]
+    assert np.ptp(np.concatenate(scales)) < 1e-6*scales[0].max()
+
+def test_without_a_histogram(page, trained, runtime, tmp_path):
+    "A verifier of before has none"
+    v = Verifier(trained.encoder, {k:o for k,o in trained.config.items() if k not in ('histogram', 'weights')})
+    page.goto(v.export_web(tmp_path/'compare.html', runtime).as_uri())
+    assert state(page) == 'Ready.' and not page.locator('.hill').count() and 'Hills' not in page.inner_text('#caption')
+
+def test_why(page, file, trained, files):
+    "The maps are those of `Verifier.explain`, by keyboard, and another image takes them away"
+    page.goto(file.as_uri())
+    assert page.locator('#explain').is_disabled()
+    choose(page, 0, *files[:2])
+    answer(page)
+    page.locator('#explain').press('Enter')
+    page.locator('#explained', has_text='Blue speaks for same').wait_for()
+    e = trained.explain(*files[:2])
+    there = [json.loads(o.get_attribute('data-changes')) for o in page.locator('#maps canvas').all()]
+    np.testing.assert_allclose(np.concatenate(there), e.values, atol=5e-3)
+    assert np.ptp(e.values) > .05
+    k = int(np.argmax(np.concatenate(there)))
+    side = ('first', 'second')[k//49]
+    assert f'Most for same: {side} image, row {k%49//7+1}, column {k%7+1} of 7 (+{np.concatenate(there)[k]:.3g})' in page.inner_text('#most')
+    choose(page, 1, files[2])
+    page.locator('#maps').wait_for(state='hidden')
+    assert not page.inner_text('#most')
+
+@pytest.fixture(scope='module')
+def letters():
+    "Letters that were not trained on, under names, and two to ask about, of which one is enrolled by another image"
+    images = Glyphs(ClassSplitter(valid_pct=.3, threshold_pct=.1), size=32)
+    valid = images.splits['valid']
+    of = [valid[images.y[valid] == c] for c in np.unique(images.y[valid])]
+    groups = [o for o in of if len(o) >= 4][:7]
+    known = {f'letter {k}': [images.files[i] for i in o[:2]] for k,o in enumerate(groups[:6])}
+    return known, [images.files[groups[0][2]], images.files[groups[6][0]]]
+
+@pytest.fixture(scope='module')
+def gallery_page(trained, letters, runtime, tmp_path_factory):
+    "A verifier with strangers, and a page with them and with examples"
+    images = Glyphs(ClassSplitter(valid_pct=.3, threshold_pct=.1), size=32)
+    idx = images.splits['threshold'][::4]
+    v = Verifier(trained.encoder, trained.config, (trained.embed(images.files[idx]), images.y[idx]))
+    return v, v.export_web(tmp_path_factory.mktemp('gallery')/'compare.html', runtime, letters[0], strangers=True)
+
+def found(page):
+    "For each image its name, or nobody, and the nearest with their distances; and the threshold"
+    *lines, rule = page.locator('#found p').all_inner_texts()
+    res = []
+    for o in lines:
+        name, nearest = re.fullmatch(r'(?:First|Second) image: (.*)\. Nearest: (.*)\.', o).groups()
+        res.append((name, [(n.strip(), float(d)) for n,d in re.findall(r'(letter \d|[^,(]+) \(([-\d.e]+)\)', nearest)]))
+    return res, rule
+
+def test_gallery(page, gallery_page, letters):
+    "Who it is, at the threshold that `Gallery.fit` gives for this gallery"
+    v, file = gallery_page
+    known, asked = letters
+    page.goto(file.as_uri())
+    assert state(page) == 'Ready.'
+    page.locator('#these').press('Enter')
+    page.locator('#told', has_text='12 images enrolled.').wait_for()
+    choose(page, 0, *asked)
+    answer(page)
+    g = v.enroll(known)
+    for fpir in .01, .05, .1:
+        page.locator('#fpir').select_option(f'{fpir:g}'.lstrip('0'))
+        there, rule = found(page)
+        for (name, nearest), here in zip(there, g.identify_all(asked, 5, fpir), strict=True):
+            assert [n for n,_ in nearest] == [n for n,_ in here.matches]
+            np.testing.assert_allclose([d for _,d in nearest], [d for _,d in here.matches], atol=3e-3)
+            assert name == (here.name or 'nobody enrolled')
+        assert float(re.search(r'below ([-\d.e]+),', rule)[1]) == pytest.approx(g.fit(fpir), abs=3e-3)
+        n = re.search(r'Warning: (\d+) names are few to speak of .*: it takes (\d+)\.', rule)
+        assert n is None and not g.warning(fpir) or n.groups() == tuple(re.findall(r'\d+', g.warning(fpir).replace(f'{fpir:g}', '')))
+    page.get_by_role('button', name='Forget letter 0').press('Enter')
+    g.remove('letter 0')
+    there, rule = found(page)
+    assert float(re.search(r'below ([-\d.e]+),', rule)[1]) == pytest.approx(g.fit(.1), abs=3e-3)
+    assert not any(n == 'letter 0' for _,nearest in there for n,_ in nearest)
+
+def test_gallery_of_files(page, file, letters, tmp_path):
+    "Names are typed or those of files; all images of a choice are enrolled or none; one name alone has no threshold"
+    known, asked = letters
+    page.goto(file.as_uri())
+    choose(page, 0, asked[0])
+    page.locator('#name').fill('  A & <b> ')
+    page.locator('#enrol').set_input_files(known['letter 0'])
+    page.locator('#told', has_text='2 images enrolled.').wait_for()
+    assert 'there is no threshold' in found(page)[1] and page.locator('li').inner_text().startswith('A & <b>: 2 images')
+    page.locator('#name').fill('B')
+    page.locator('#enrol').set_input_files([known['letter 1'][0], known['letter 0'][0]])
+    page.locator('#told.wrong', has_text='is enrolled as A & <b> already').wait_for()
+    assert page.locator('li').count() == 1
+    (tmp_path/'note.png').write_text('no image')
+    page.locator('#enrol').set_input_files([known['letter 1'][0], tmp_path/'note.png'])
+    page.locator('#told.wrong', has_text='note.png: this browser cannot read it').wait_for()
+    assert page.locator('li').count() == 1
+    page.locator('#name').fill('')
+    page.locator('#enrol').set_input_files(known['letter 1'][0])
+    page.locator('#told', has_text='3 images enrolled.').wait_for()
+    assert page.locator('li').nth(1).inner_text().startswith(f'{known["letter 1"][0].stem}: 1 image')
+
+def test_examples(page, gallery_page, letters):
+    "Examples go into the first place and the second, in turn"
+    v, file = gallery_page
+    known = [o for files in letters[0].values() for o in files]
+    page.goto(file.as_uri())
+    for k in 0, 5, 3: page.get_by_role('button', name='Example:').nth(k).press('Enter')
+    page.get_by_alt_text('letter 1 4.png').wait_for()
+    assert answer(page)[1] == pytest.approx(v.distance(known[3], known[5]), abs=3e-3)
+
 cases = dict(
     unsure=dict(unsure=dict(low=.2, high=.9), calibration=None),
     padded=dict(preprocessing=asdict(Preprocessing('pad', 40, 32, 'bicubic', 'zeros', [.5,.4,.3], [.2,.3,.25]))),
@@ -202,7 +328,13 @@ def test_looks(page, scheme, file, files):
     page.evaluate(axe)
     page.evaluate('for (const o of document.querySelectorAll("details")) o.open = true')
     for two in [],files[:2]:
-        if two: choose(page, 0, *two), answer(page)
+        if two:
+            choose(page, 0, *two)
+            answer(page)
+            page.click('#explain')
+            page.locator('#explained', has_text='Blue speaks for same').wait_for()
+            page.locator('#enrol').set_input_files(two)
+            page.locator('#told', has_text='2 images enrolled.').wait_for()
         for width in 1280,390:
             page.set_viewport_size(dict(width=width, height=844))
             assert page.evaluate('document.documentElement.scrollWidth') <= width
