@@ -93,6 +93,16 @@ def test_page(page, axe, name):
     if page.light: page.problems += violations(page)    # what is laid out alike needs no second look in the dark
     assert not page.problems, '\n'.join(page.problems)
 
+def test_weight(page):
+    "The first page, with all that it loads, is under a megabyte before any compression, and its icons are there"
+    sizes = []
+    page.on('response', lambda r: sizes.append(len(r.body())))
+    page.goto('/index.html', wait_until='networkidle')
+    assert len(sizes)>5 and sum(sizes)<1e6
+    shown = page.locator('i.bi:visible').evaluate_all("all => all.map(o => getComputedStyle(o, '::before').content)")
+    assert len(shown)>3 and 'none' not in shown
+    assert not page.problems, '\n'.join(page.problems)
+
 def test_every_page(url):
     "`pages` are all there are, and llms.txt lists them"
     assert sorted(str(o.relative_to(site).with_suffix('')) for o in site.rglob('*.html')) == pages

@@ -116,6 +116,10 @@ def finish():
                    (r'<nav class="navbar', r'<nav aria-label="Top" class="navbar'),
                    (r'<nav class="quarto-secondary-nav', r'<nav aria-label="Sidebar" class="quarto-secondary-nav'),
                    (r'<nav id="quarto-sidebar"', r'\g<0> aria-label="Pages"'))
+    scripts = ''.join(o.read_text(encoding='utf-8') for o in [*pages, *site.rglob('*.js')])
+    icons = set(re.findall(r'\bbi-[\w-]+', scripts))
+    edit(site/'site_libs/bootstrap-icons/bootstrap-icons.min.css',             # of 2000 icons, those that the pages show
+         (r'\.(bi-[\w-]+)::before\{[^}]*\}', lambda m: m[0] if m[1] in icons else ''))
     for css in site.rglob('*.css'): edit(css, (r'@import url\(https?:.*?\);', ''))
     index = site/'search.json'
     (site/'search.js').write_text(f'window.searchIndex = {index.read_text(encoding="utf-8")};', encoding='utf-8')
