@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/store.html.md"""
 __all__ = ['ImageStore']
 
 # %% ../nbs/00c_store.ipynb #18540e0f
-import errno, hashlib, shutil
+import errno, hashlib, shutil, zlib
 
 from fastai.vision.all import *
 from torchvision.transforms.v2.functional import resize
@@ -50,9 +50,11 @@ class ImageStore:
         if path is None and self.nbytes>max_gb*1e9: path = fastai_path('data')/'siamese_stores'
         self.path = None if path is None else Path(path)/self._name()
         self.stamps = np.array([_stamp(f) for f in self.files])    # what the files are like now
-        known = self._open()
+        self.known = self._open()
         if self.nbytes>_large: print(self)
-        self.read = self._fill(known, int(n_workers))    # numbers of the images that were not there yet
+        self.read = self._fill(int(n_workers))    # numbers of the images that were not there yet
+        self.unchecked = np.full(len(self), self.path is not None)    # pixels that an earlier process has written
+        self.unchecked[self.read] = False
 
     @property
     def nbytes(self): return math.prod(self.shape)
@@ -81,7 +83,7 @@ def _check_method(method):
 @patch
 def _name(self:ImageStore):
     "Name of the file of this store: a digest of the transform and the files"
-    layout = 3    # of the file of a store
+    layout = 4    # of the file of a store
     files = [f.absolute().as_posix() for f in self.files]
     key = [layout, self.resize.size, self.resize.method, self.resize.pad_mode, *files]
     text = '\n'.join(map(str, key)).encode(errors='surrogateescape')
@@ -94,13 +96,13 @@ def _stamp(f):
 
 @patch
 def _open(self:ImageStore):
-    "Make room for the images, and return the stamps of those that are there already, N × 3"
+    "Make room for the images, and return checksums and stamps of those that are there already, N × 4"
     if self.path is None:
         self.data = _in_memory(self.shape)
-        return np.zeros_like(self.stamps)
-    self.map = _map_file(self.path, self.nbytes+self.stamps.nbytes)
+        return np.zeros((len(self),4), np.int64)
+    self.map = _map_file(self.path, self.nbytes+len(self)*4*8)
     self.data = torch.from_numpy(self.map[:self.nbytes]).view(self.shape)
-    return self.map[self.nbytes:].view(np.int64).reshape(-1,3)
+    return self.map[self.nbytes:].view(np.int64).reshape(-1,4)
 
 # %% ../nbs/00c_store.ipynb #a5d52088
 def _in_memory(shape):
@@ -144,9 +146,9 @@ def _lengthen(f, size):
 
 # %% ../nbs/00c_store.ipynb #302b6d42
 @patch
-def _fill(self:ImageStore, known, n_workers, n=512):
+def _fill(self:ImageStore, n_workers, n=512):
     "Read the images whose file has another stamp than is `known`, `n` at a time, and return their numbers"
-    todo = np.flatnonzero((known!=self.stamps).any(1))
+    todo = np.flatnonzero((self.known[:,1:]!=self.stamps).any(1))
     n_bytes = len(todo)*math.prod(self.shape[1:])
     show = progress_bar if n_bytes>_large else noop
     for idx in show([todo[k:k+n] for k in range(0, len(todo), n)]):
@@ -154,12 +156,16 @@ def _fill(self:ImageStore, known, n_workers, n=512):
         self.check_whole()
         parallel(self._put, few, threadpool=True, n_workers=n_workers, progress=False)
         if self.path: self.map.flush()
-        known[idx] = self.stamps[idx]
+        self.known[idx] = np.column_stack([self._checksums(idx), self.stamps[idx]])
     return todo
 
 @patch
 def _put(self:ImageStore, idx):
     for i in idx: self.data[i] = _read(self.files[i], self.resize)
+
+@patch
+def _checksums(self:ImageStore, idx):
+    return np.array([zlib.crc32(self.data[i].numpy()) for i in idx] if self.path else [0]*len(idx), np.int64)
 
 # %% ../nbs/00c_store.ipynb #6d26b600
 @patch
@@ -169,6 +175,21 @@ def check_whole(self:ImageStore):
     try: n = self.path.stat().st_size
     except FileNotFoundError: return    # what's mapped stays until it's let go
     if n<len(self.map): raise OSError(f'{self.path} was cut to {n:,} of {len(self.map):,} bytes: make the store again')
+
+@patch
+def check_pixels(self:ImageStore,
+    idx, # Numbers of images
+):
+    "Raise an error if pixels are not what an earlier process has written; each image is looked at once"
+    if not self.unchecked.any(): return
+    self.check_whole()
+    idx = np.unique(idx)
+    idx = idx[self.unchecked[idx]]
+    bad = idx[self._checksums(idx)!=self.known[idx,0]]
+    if len(bad):
+        raise OSError(f'{self.path} is damaged: {len(bad)} images are not as they were written, such as {self.files[bad[0]]}; '
+                      'delete it, and make the store again')
+    self.unchecked[idx] = False
 
 # %% ../nbs/00c_store.ipynb #b931859f
 @patch
@@ -188,6 +209,7 @@ def batch(self:ImageStore,
 ) -> TensorImage: # n × 3 × H × W, bytes
     "Some of the images"
     self.check_whole()
+    self.check_pixels(idx)
     x = self.data[torch.as_tensor(idx, device=self.data.device)]
     to_gpu = device is not None and torch.device(device).type=='cuda' and not x.is_cuda
     if to_gpu: x = x.pin_memory().to(device, non_blocking=True)
@@ -200,5 +222,6 @@ def to(self:ImageStore,
 ) -> ImageStore: # This store
     "Move the images to a device"
     self.check_whole()
+    self.check_pixels(range(len(self)))
     self.data = self.data.to(device)
     return self

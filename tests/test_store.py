@@ -32,8 +32,8 @@ store.ImageStore(sorted(Path(sys.argv[1]).glob('*.png')), 32, path=sys.argv[2], 
 
 def stamped(path, n):
     "How many stamps are at the end of the file of the store"
-    data = [f.read_bytes()[-24*n:] for f in path.glob('*.images')]
-    return sum((np.frombuffer(o, np.int64).reshape(-1,3)!=0).any(1).sum() for o in data)
+    data = [f.read_bytes()[-32*n:] for f in path.glob('*.images')]
+    return sum((np.frombuffer(o, np.int64).reshape(-1,4)!=0).any(1).sum() for o in data)
 
 def test_killed(tmp_path):
     files,stores = pictures(tmp_path, 2000),tmp_path/'stores'
@@ -67,7 +67,7 @@ def test_cut(tmp_path):
     files,stores = pictures(tmp_path, 5),tmp_path/'stores'
     whole = ImageStore(files, 32, path=stores)
     data = whole.path.read_bytes()
-    whole.path.write_bytes(data[:-30])    # one stamp and a part of another
+    whole.path.write_bytes(data[:-40])    # one stamp and a part of another
     assert ImageStore(files, 32, path=stores).read.tolist()==[3,4]
     whole.path.unlink()
     assert len(ImageStore(files, 32, path=stores).read)==5

@@ -55,7 +55,7 @@ def test_what_has_changed_is_read_again(change, files, tmp_path):
     assert not len(ImageStore(files, 4, path=tmp_path/'s').read)
 
 # what's left of the file of a store, and how many images are read again
-cuts = dict(nothing=lambda n: 0, a_byte=lambda n: 1, half=lambda n: n//2, no_stamps=lambda n: n-4*24, a_stamp_less=lambda n: n-24, a_byte_less=lambda n: n-1)
+cuts = dict(nothing=lambda n: 0, a_byte=lambda n: 1, half=lambda n: n//2, no_stamps=lambda n: n-4*32, a_stamp_less=lambda n: n-32, a_byte_less=lambda n: n-1)
 @each('cut', cuts)
 def test_a_store_that_was_cut(cut, files, tmp_path):
     "Whoever has it open gets an error, and not the end of the process; the next one fills it again"
@@ -85,3 +85,19 @@ def test_more_than_there_is_room_for(files, monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, 'disk_usage', lambda _: shutil._ntuple_diskusage(10**9, 10**9, 100))
     end(lambda: ImageStore(files, 8, path=tmp_path/'s'), fails('a store of 0.0 MB does not fit into .* where 0.0 MB are free: give another path'))
     assert not (tmp_path/'s').exists()
+
+places_of_damage = dict(first_byte=lambda s: 0, last_pixel=lambda s: s.nbytes-1, middle=lambda s: s.nbytes//2, checksum=lambda s: s.nbytes)
+@each('place', places_of_damage)
+def test_pixels_that_a_disk_has_changed(place, files, tmp_path):
+    "They're an error, and nobody else's pixels are; without the file, all is read anew"
+    store = ImageStore(files, 4, path=tmp_path/'s')
+    right,k = store.data.clone(),min(place(store)*4//store.nbytes, 3) if place(store)<store.nbytes else 0
+    data = bytearray(store.path.read_bytes())
+    data[place(store)] ^= 1
+    store.path.write_bytes(data)
+    again = ImageStore(files, 4, path=tmp_path/'s')
+    others = [i for i in range(4) if i!=k]
+    assert (again.batch(others)==right[others]).all()
+    for ask in lambda: again.batch([k]), lambda: again.batch([others[0],k]), lambda: again.to('cpu'): end(ask, fails(f'is damaged: 1 images are not as they were written, such as .*{files[k].name}; delete it'))
+    store.path.unlink()
+    assert (ImageStore(files, 4, path=tmp_path/'s').batch(range(4))==right).all()
