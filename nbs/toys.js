@@ -4,7 +4,7 @@
 // All rates are strings that Python wrote; here they are only looked up.
 (() => {
 'use strict'
-const toys = {threshold, pairs, twenty, motion}
+const toys = {threshold, pairs, twenty, motion, compare}
 
 for (const box of document.querySelectorAll('.toy:not(.on)')) {
   const data = JSON.parse(box.querySelector('script').textContent)
@@ -266,5 +266,15 @@ function motion(box, {letters, names, stories}) {
   at.oninput = () => { stop(); show() }
   find('fieldset').onchange = begin
   begin()
+}
+
+// Another page in this one, which loads when it's asked for
+function compare(box, {page, size}) {
+  box.innerHTML = `<p><button>Start it here</button> <span>(${size})</span>, or <a href="${page}">open it by itself</a>.</p>`
+  box.querySelector('button').onclick = () => {
+    const frame = Object.assign(document.createElement('iframe'), {src: page, title: 'Do two images show the same thing?'})
+    box.replaceChildren(frame)
+    frame.focus()
+  }
 }
 })()

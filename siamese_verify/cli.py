@@ -386,10 +386,13 @@ def web(
     model:Path, # Folder of a verifier
     out:Path='compare.html', # File of the page
     runtime:Path=None, # Folder of an unpacked onnxruntime-web; kept from before or fetched by npm if not given
+    strangers:bool=False, # Put in the embeddings of strangers, for its gallery? Of faces they're personal data
+    half:bool=False, # Keep the weights in half precision, in half of the size?
 ) -> int:
     "Write a page that compares two images in a browser, without a network"
     from siamese_verify.web import Verifier
-    file = Verifier.load(model).export_web(out, runtime)
+    precision = 'float16' if half else 'float32'
+    file = Verifier.load(model).export_web(out, runtime, strangers=strangers, precision=precision)
     print(f'{file}: {file.stat().st_size/1e6:.1f} MB')
     return 0
 

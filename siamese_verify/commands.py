@@ -136,9 +136,13 @@ def info(
 def export(
     model:Path, # Folder of a verifier
     file:Annotated[Path, 'ONNX file to write; model.onnx in the folder, if none is given', dict(opt=False, nargs='?')]=None,
+    precision:str='float32', # Of the weights: float32, float16 or int8
+    images:Path=None, # For int8: folder with a folder for each name, or CSV file with columns file and name
 ) -> int:
     "Write a verifier as an ONNX graph, from which it answers without PyTorch"
-    file = Verifier.load(model).export_onnx(file) if file else add_onnx(model)
+    if file is None and precision!='float32':
+        raise ValueError(f'the graph in the folder is in float32, as the weights are: name a file for {precision}')
+    file = Verifier.load(model).export_onnx(file, precision, images and _source(images)) if file else add_onnx(model)
     print(f'{file}: {file.stat().st_size/1e6:.1f} MB')
     return 0
 

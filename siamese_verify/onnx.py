@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/onnx.html.md"""
 __all__ = ['preprocessing_graph', 'check_graph', 'session_of', 'OnnxVerifier', 'add_onnx', 'load_verifier']
 
 # %% ../nbs/06c_onnx.ipynb #dc8553f6
-import contextlib, hashlib, io, json, logging, warnings
+import contextlib, hashlib, io, json, logging, math, tempfile, warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 from .files import *
 from .verifier import *
+from .gallery import *
 
 # %% ../nbs/06c_onnx.ipynb #7d6d4c55
 class _Nodes:
@@ -151,24 +152,103 @@ def _silence():
             yield
     finally: logging.disable(level)
 
+# %% ../nbs/06c_onnx.ipynb #f05b9c72
+def _halved(graph):
+    "The same graph with its weights in half precision, which become single again when it starts"
+    from onnx import TensorProto, helper, numpy_helper
+    g = graph.graph
+    for o in [o for o in g.initializer if o.data_type==TensorProto.FLOAT and math.prod(o.dims)>=64]:
+        with np.errstate(over='ignore'): half = numpy_helper.to_array(o).astype(np.float16)
+        if not np.isfinite(half).all(): raise ValueError(f'weights of {o.name} are too large for half precision: take float32')
+        name = f'{o.name}_half'
+        g.initializer.remove(o)
+        g.initializer.append(numpy_helper.from_array(half, name))
+        g.node.insert(0, helper.make_node('Cast', [name], [o.name], to=TensorProto.FLOAT))
+    return graph
+
+def _quantized(graph, p, x):
+    "The same graph in 8 bits, for values as large as some images have them"
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+    class Batches(CalibrationDataReader):
+        def __init__(self): self.left = iter(range(0, len(x), 8))
+        def get_next(self):
+            k = next(self.left, None)
+            return None if k is None else dict(pixels=p.normalize(x[k:k+8]))
+    with tempfile.TemporaryDirectory() as tmp,_silence():
+        files = [f'{tmp}/{o}.onnx' for o in ('single','prepared','int8')]
+        onnx.save(graph, files[0])
+        quant_pre_process(*files[:2], skip_symbolic_shape=True)
+        quantize_static(*files[1:], Batches(), per_channel=True)
+        return onnx.load(files[2])
+
+# %% ../nbs/06c_onnx.ipynb #93c0d57e
+def _check_precision(v, precision, images):
+    "Images as the encoder gets them and the numbers of their names, if a precision takes them"
+    if precision not in ('float32','float16','int8'):
+        raise ValueError(f'precision is float32, float16 or int8, not {precision!r}')
+    if precision!='int8': return None,None
+    if not find_spec('onnxruntime'): raise ImportError('int8 takes pip install siamese_verify[onnx]')
+    if images is None: raise ValueError('int8 takes images under names, to fit its ranges and its threshold on: images=folder')
+    if v.config['unsure']: raise ValueError('in int8 nobody has fitted when this verifier is unsure: take float16')
+    names,images = named_images(images)
+    y = np.unique(names, return_inverse=True)[1]
+    idx = spread_evenly(y, 1000)
+    if not 1<len(np.unique(y[idx]))<len(idx): raise ValueError('int8 takes images of several names, and several of a name')
+    return np.stack([v.preprocess(images[k]) for k in idx]),y[idx]
+
+def _config_in_precision(v, config, precision, graph, x, y):
+    "What is known of a verifier in another precision"
+    config = config | dict(precision=precision)
+    w = OnnxVerifier(session_of(graph.SerializeToString()), config)
+    if precision=='int8': w.config |= _fitted_again(v, w, x, y)
+    else: w.config['not_measured'] = [*config['not_measured'], 'half precision: the figures are of single precision']
+    w.config['probe'] = [float(f'{o:.8g}') for o in w.probe()]
+    return w.config
+
+def _fitted_again(v, w, x, y):
+    "A threshold with the same FMR as in single precision, and nothing that was measured there"
+    from siamese_verify.threshold import ErrorCurve
+    i,j = np.triu_indices(len(x), 1)
+    tables = [distance_table(e, e, v.metric) for e in (v.embed(x), w.embed(x))]
+    curves = [ErrorCurve.from_pairs(d[i,j], y[i]==y[j]) for d in tables]
+    fit = curves[1].fit(fmr=curves[0].at(v.threshold).fmr)
+    on = f'{len(x)} images of {len(np.unique(y))} names, given for int8'
+    objective = f'the FMR that the threshold {v.threshold:.4g} has in single precision'
+    return dict(threshold=fit.threshold, fitted=dict(on=on, objective=objective, warning=fit.warning or None),
+                calibration=None, histogram=None, rates={}, not_measured=['anything of it in int8, but for its threshold'])
+
 # %% ../nbs/06c_onnx.ipynb #a6045312
 @patch
 def export_onnx(self:Verifier,
     file, # To write, `model.onnx` say
+    precision='float32', # Of the weights: 'float32', 'float16' or 'int8'
+    images=None, # For int8: images under names, as in `named_images`, that the encoder was not trained on
     picture=False, # Is the image as the encoder gets it a second output?
 ) -> Path: # The file
     "Write preprocessing and encoder as one graph, which holds the configuration as well"
     try: import onnx, onnxscript
     except ImportError as e: raise ImportError('to write a graph takes pip install siamese_verify[onnx]') from e
+    x,y = _check_precision(self, precision, images)
     if not self.config.get('weights'): self.note_weights()
-    pre,encoder = preprocessing_graph(self.preprocessing, picture),_encoder_graph(self)
-    encoder.ir_version = pre.ir_version
-    whole = onnx.compose.merge_models(pre, encoder, io_map=[('pixels','pixels')])
-    if picture: whole.graph.output.insert(0, whole.graph.output.pop())    # the embedding first
+    encoder = _encoder_graph(self)
+    if precision=='float16': encoder = _halved(encoder)
+    if precision=='int8': encoder = _quantized(encoder, self.preprocessing, x[spread_evenly(y, 200)])
+    whole = _merged(preprocessing_graph(self.preprocessing, picture), encoder)
     config = {k:o for k,o in self.config.items() if k not in ('strangers','onnx')}
+    if precision!='float32': config = _config_in_precision(self, config, precision, whole, x, y)
     onnx.helper.set_model_props(whole, dict(siamese_verify=json.dumps(config, ensure_ascii=False, allow_nan=False)))
     write_beside(Path(file), whole.SerializeToString())
     return Path(file)
+
+def _merged(pre, encoder):
+    "The encoder behind the preprocessing"
+    import onnx
+    encoder.ir_version = pre.ir_version
+    whole = onnx.compose.merge_models(pre, encoder, io_map=[('pixels','pixels')])
+    if len(whole.graph.output)>1: whole.graph.output.insert(0, whole.graph.output.pop())    # the embedding first
+    return whole
 
 # %% ../nbs/06c_onnx.ipynb #8d774abc
 class OnnxVerifier(Verifier):

@@ -312,7 +312,7 @@ class Verifier:
 format_number = 1
 _keys = ['format','library','encoder','preprocessing','metric','threshold','fitted','calibration','unsure','rates',
          'not_measured','made']
-_added = ['weights','probe','strangers','onnx','histogram']    # not in each: by `save`, `add_onnx` and a learner
+_added = ['weights','probe','strangers','onnx','histogram','precision']    # not in each: by `save`, `export_onnx`, a learner
 _rates = 'classes','images','same','not_same','confidence','prior','threshold','rates','warning'
 
 def check_config(
@@ -347,6 +347,7 @@ def _check_added(config):
     if not isinstance(probe, list): raise ValueError('probe is a list')
     for o in probe: check_between('probe', o)
     if config.get('strangers'): check_keys('strangers', config['strangers'], ('sha256','images','classes'))
+    if 'precision' in config: _check_choice('precision', config['precision'], ('float16','int8'))
     if config.get('onnx'): check_keys('onnx', config['onnx'], ('sha256','bytes'))
 
 def _check_calibration(c):
@@ -595,6 +596,7 @@ def embedder(self:Verifier) -> str:
     "A digest of all that an embedding depends on: weights, layers, preprocessing and metric"
     if not self.config.get('weights'): self.note_weights()
     what = [self.config['weights']['sha256'], *(self.config[k] for k in ('encoder','preprocessing','metric'))]
+    if 'precision' in self.config: what.append(self.config['precision'])
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 # %% ../nbs/06_verifier.ipynb #62f4e20b
@@ -726,6 +728,7 @@ def about(self:Verifier) -> str:
     c,p = self.config,self.preprocessing
     fit = ', '.join(f'{k} {o}' for k,o in (('fitted on', c['fitted']['on']), ('for', c['fitted']['objective'])) if o)
     layers = ' + '.join(o.get('name', o['kind']) for o in c['encoder'])
+    layers += f' in {c["precision"]}' if 'precision' in c else ''
     lines = [f'Verifier: {layers}, {p.height} × {p.width} pixels ({p.method}), {self.metric}',
              f'Threshold {self.threshold:.4g}' + (f', {fit}' if fit else '')]
     for split,o in c['rates'].items():

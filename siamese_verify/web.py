@@ -800,14 +800,22 @@ def export_web(self:Verifier,
     runtime=None, # Folder of an unpacked onnxruntime-web; a cache, which npm fills, if not given
     examples=None, # Images under names to try the page with, as in `named_images`
     strangers=False, # Put in the embeddings of strangers, for its gallery? Of faces they're personal data
+    precision='float32', # Of the weights, as in `Verifier.export_onnx`
+    images=None, # For int8, as there
 ) -> Path: # The file
     "Write a page that compares two images in a browser, from disk and without a network"
     file = Path(file)
-    if self.encoder is None: raise ValueError('a page takes the weights: Verifier.load(folder).export_web(file)')
-    if strangers and not self.strangers: raise ValueError('this verifier keeps no strangers: leave strangers=False')
-    if not file.absolute().parent.is_dir(): raise FileNotFoundError(f'there is no folder {file.parent} to write to')
+    _check_page(self, file, strangers, precision)
     files = read_runtime(runtime)
     with tempfile.TemporaryDirectory() as tmp:
-        graph = self.export_onnx(Path(tmp)/'model.onnx', picture=True).read_bytes()
-    write_beside(file, web_page(self, graph, files, examples, strangers).encode())
+        graph = self.export_onnx(Path(tmp)/'model.onnx', precision, images, picture=True)
+        v,data = OnnxVerifier.load(graph),graph.read_bytes()
+    v.strangers = self.strangers
+    write_beside(file, web_page(v, data, files, examples, strangers).encode())
     return file
+
+def _check_page(v, file, strangers, precision):
+    if v.encoder is None: raise ValueError('a page takes the weights: Verifier.load(folder).export_web(file)')
+    if strangers and not v.strangers: raise ValueError('this verifier keeps no strangers: leave strangers=False')
+    if strangers and precision=='int8': raise ValueError('strangers were embedded in single precision: no int8 with them')
+    if not file.absolute().parent.is_dir(): raise FileNotFoundError(f'there is no folder {file.parent} to write to')

@@ -13,6 +13,7 @@ root = Path(__file__).parents[1]
 cfg = get_config(root)
 pages = sorted(nbpath2html(nb.relative_to(cfg.nbs_path)).with_suffix('').as_posix() for nb in nbglob(cfg.nbs_path, as_path=True))
 site = cfg.doc_path
+alone = site/'explanations/compare.html'    # a page of its own
 
 chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 if not chromium: pytest.skip('no chromium to look at the site with (apt-get install chromium)', allow_module_level=True)
@@ -54,7 +55,7 @@ def page(request, browser, url):
     page = context.new_page()
     page.problems,page.light = [],request.param == 'light'
     def only_here(route):
-        if route.request.url.startswith(url + '/'): return route.continue_()
+        if route.request.url.startswith((url + '/', 'blob:')): return route.continue_()
         page.problems.append(f'request to {route.request.url}')
         route.abort()
     context.route('**/*', only_here)
@@ -105,7 +106,7 @@ def test_weight(page):
 
 def test_every_page(url):
     "`pages` are all there are, and llms.txt lists them"
-    assert sorted(str(o.relative_to(site).with_suffix('')) for o in site.rglob('*.html')) == pages
+    assert sorted(str(o.relative_to(site).with_suffix('')) for o in site.rglob('*.html') if o != alone) == pages
     listed = re.findall(rf'\]\({re.escape(cfg.doc_url)}/(.*)\.html\.md\)', (site/'llms.txt').read_text(encoding='utf-8'))
     assert sorted(listed) == pages
 
@@ -330,4 +331,28 @@ def test_twenty_toy(page, axe):
     assert page.evaluate('document.documentElement.scrollWidth')<=390
     page.get_by_role('button', name='Again').click()
     assert page.locator('.toy [role=status]').inner_text()=='Pair 1 of 20'
+    assert not page.problems, '\n'.join(page.problems)
+
+def test_try_it(page):
+    "The page in `try_it` loads at a click and not before, and then answers without a network"
+    asked = []
+    page.on('request', lambda r: asked.append(r.url))
+    page.goto('/explanations/try_it.html', wait_until='load')
+    if not alone.exists():
+        assert 'When this site was built, the page could not be' in page.inner_text('main')
+        return pytest.skip('the page is not in the site: no onnxruntime-web')
+    assert not any('compare.html' in o for o in asked)
+    page.get_by_role('button', name='Start it here').press('Enter')
+    frame = page.frame_locator('iframe')
+    frame.locator('#state', has_text='Ready.').wait_for(timeout=60_000)
+    page.context.set_offline(True)
+    for k in 0, 1: frame.get_by_role('button', name='Example:').nth(k).press('Enter')
+    frame.locator('#why', has_text='Distance').wait_for()
+    assert frame.locator('#word').inner_text() == 'Same'
+    frame.get_by_role('button', name='Example:').nth(4).press('Enter')
+    frame.locator('#word', has_text='Not the same').wait_for()
+    frame.locator('#these').press('Enter')
+    frame.locator('#told', has_text='18 images enrolled').wait_for()
+    page.set_viewport_size(dict(width=390, height=844))
+    assert frame.locator('html').evaluate('o => o.scrollWidth <= innerWidth')
     assert not page.problems, '\n'.join(page.problems)

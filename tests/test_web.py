@@ -8,6 +8,7 @@ import numpy as np, pytest
 from PIL import Image
 from siamese_verify.all import ClassSplitter, Glyphs, set_seed, siamese_learner, small_encoder
 from siamese_verify.cli import web
+from siamese_verify.onnx import *
 from siamese_verify.verifier import *
 from siamese_verify.web import *
 from sklearn.datasets import load_sample_images
@@ -272,6 +273,21 @@ def test_no_resize(page, trained, runtime, files, tmp_path):
     assert answer(page)[1] == pytest.approx(v.distance(tmp_path/'0.png', tmp_path/'1.png'), abs=1e-4)
     choose(page, 0, files[0])
     page.locator('.wrong', has_text='this verifier resizes nothing, and takes 40 × 40').wait_for()
+
+@pytest.mark.parametrize('precision', ['float16', 'int8'])
+def test_smaller(precision, page, file, trained, runtime, files, letters, tmp_path):
+    "The page of a smaller graph answers as that graph does in Python"
+    small = trained.export_web(tmp_path/'compare.html', runtime, precision=precision, images=letters[0])
+    assert small.stat().st_size < file.stat().st_size
+    v = OnnxVerifier.load(trained.export_onnx(tmp_path/'model.onnx', precision, letters[0]))
+    page.goto(small.as_uri())
+    assert state(page) == 'Ready.' and f'small in {precision}' in page.locator('details').first.text_content()
+    for k,(a,b) in enumerate(zip(files[:3], files[1:])):
+        if not k: choose(page, 0, a)
+        choose(page, (k+1)%2, b)
+        page.locator('.slot').nth((k+1)%2).get_by_alt_text(b.name, exact=True).wait_for()
+        assert answer(page)[1] == pytest.approx(v.distance(a, b), abs=3e-3 if precision == 'float16' else .05)
+    assert (page.locator('.hill').count() > 0) == (precision == 'float16')
 
 def test_not_an_image(page, file, files, tmp_path):
     "An error stands where the image would, and the next image takes it away"

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from docs import cfg, for_github, on_github, root, site
+from docs import alone, cfg, for_github, on_github, root, site
 from fastcore.nbio import read_nb
 
 class Page(HTMLParser):
@@ -28,7 +28,7 @@ class Page(HTMLParser):
 
 def problems():
     "Everything wrong with the site, one line each"
-    pages = {p.resolve(): Page(p) for p in site.rglob('*.html')}
+    pages = {p.resolve(): Page(p) for p in site.rglob('*.html') if p != site/alone}
     for path, page in pages.items():
         here = path.relative_to(site)
         for link in page.links + page.loads:

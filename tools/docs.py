@@ -1,7 +1,8 @@
 "Builds the site in _docs, README.md and CHANGELOG.md from nbs/, without Quarto. tools/check_docs.py checks the result."
-import re, shutil
-from html import unescape
+import re, shutil, subprocess, sys
+from html import escape, unescape
 
+from fastcore.nbio import read_nb
 from math_core import LatexToMathML
 from nbdev.config import get_config, nbpath2html
 from nbdev.doclinks import _build_modidx, nbglob
@@ -133,6 +134,20 @@ def finish():
         md.rename(md.with_name(md.name.replace('.llms.md', '.html.md')))
     edit(site/'llms.txt', (r'\.llms\.md', '.html.md'))
 
+alone = 'explanations/compare.html'    # a page of its own, which another one shows
+
+def make_alone():
+    "Lets the cells of `explanations/try_it` make the page that it shows; where they can't, it tells why"
+    nb = read_nb(cfg.nbs_path/'explanations/try_it.ipynb')
+    code = '\n'.join(c.source for c in nb.cells if c.cell_type == 'code')
+    res = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=(site/alone).parent, text=True,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if not res.returncode: return
+    why = (res.stderr.strip() or f'exit code {res.returncode}').splitlines()[-1]
+    print(f'{alone} is not in the site: {why}')
+    note = f'<p>When this site was built, the page could not be: {escape(why)}</p>'
+    edit(site/'explanations/try_it.html', (r'(?s)<div class="toy" data-toy="compare">.*?</div>', lambda m: note))
+
 on_github = {'README.md':'index', 'CHANGELOG.md':'changelog'}
 
 def for_github(page):
@@ -147,7 +162,8 @@ if __name__ == '__main__':
     shutil.rmtree(site, ignore_errors=True)
     shutil.move(pages/site.name, site)
     finish()
+    make_alone()
     for name,page in on_github.items(): (root/name).write_text(for_github(page), encoding='utf-8')
     shutil.rmtree(root/'index_files', ignore_errors=True)
     if (site/'index_files').exists(): shutil.copytree(site/'index_files', root/'index_files')
-    print(f'{len(list(site.rglob("*.html")))} pages in {site.name}, README.md and CHANGELOG.md')
+    print(f'{len([o for o in site.rglob("*.html") if o != site/alone])} pages in {site.name}, README.md and CHANGELOG.md')
