@@ -64,7 +64,7 @@ def main(
     budget:int=2500, # Images through the encoder, about
     most:int=1500, # Images of the set at most, about
     ways:str=None, # Some of the ways, with commas between; `ours` and all losses if not given
-    lr:float=None, # Learning rate of the encoder, instead of the best of three
+    lr:str=None, # Learning rates of these ways, with commas between, instead of the best of three for each
 ):
     "Train in each way on one set"
     images,flip = images_of(data, path, most),data=='pets'
@@ -74,7 +74,8 @@ def main(
         return (train(learn, lr, budget) if way!='none' else 0),counted(learn, seed)
     def eer(way, lr): return run(way, 100, lr)[1]['none'][1].rates()['EER'].value
     ways = ways.split(',') if ways else ['ours', *peers]
-    chosen = {way:lr or min(rates, key=partial(eer, way)) for way in ways}
+    if lr: chosen = dict(zip(ways, map(float, lr.split(',')), strict=True))
+    else: chosen = {way:min(rates, key=partial(eer, way)) for way in ways}
     print(chosen, flush=True)
     for seed in range(seeds):
         found = {way:run(way, seed, chosen.get(way)) for way in ('none', *chosen)}
