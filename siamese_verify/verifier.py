@@ -365,10 +365,10 @@ def _check_unsure(u):
 def _check_histogram(h):
     if h is None: return
     check_keys('histogram', h, ('split','high','same','not_same'))
-    _check('the end of the histogram', h['high'], 0)
+    check_between('the end of the histogram', h['high'], 0)
     for o in h['same'],h['not_same']:
         if not isinstance(o, list) or not 0<len(o)<=1024: raise ValueError('histogram: 1 to 1024 numbers of pairs')
-        for n in o: _check('a number of pairs', n, 0)
+        for n in o: check_between('a number of pairs', n, 0)
 
 def _check_rates(rates):
     if not isinstance(rates, dict): raise ValueError('rates is a table')
