@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/cli.html.md"""
 __all__ = ['check_out', 'demo', 'train', 'predict', 'web', 'main']
 
 # %% ../nbs/07_cli.ipynb #30629345
-import inspect, os, shlex, sys, warnings
+import inspect, os, shlex, shutil, sys, warnings
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -26,7 +26,8 @@ def check_out(
 ):
     "Raise an error if a folder cannot be written to, or if somebody's files are in it that would be lost"
     if images and Path(images).resolve() in (out.resolve(), *out.resolve().parents):
-        raise ValueError(f'{out} is among the images, and what is written there would be taken for some: give another folder with --out')
+        raise ValueError(f'{out} is among the images, and what is written there would be taken for some: '
+                         'give another folder with --out')
     begun = [*out.glob('.*.ckpt')]
     if begun and not resume: raise FileExistsError(f'a training was interrupted in {out}: go on with --resume, or give another --out')
     theirs = [] if demo or begun else [o for o in _written if (out/o).exists()]
@@ -34,6 +35,14 @@ def check_out(
     there = next(o for o in (out, *out.absolute().parents) if o.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise PermissionError(f'{out} cannot be written to: give another folder with --out')
+
+def _check_room(out, learn):
+    "Raise an error if there is no room for two models, and for two checkpoints with an optimiser's averages"
+    there = next(o for o in (out, *out.absolute().parents) if o.exists())
+    free,need = shutil.disk_usage(there).free,2**23+8*sum(o.nbytes for o in learn.model.parameters())
+    if free>=need: return
+    raise OSError(f'{out} would take {need/1e6:,.0f} MB, and {free/1e6:,.0f} MB are free there: '
+                  'give another folder with --out')
 
 _written = ('model.pkl','config.json','model.safetensors','strangers.safetensors','README.md','results.csv','mistakes.csv',
             'pairs.png','mistakes.png','distances.png','report.html')
@@ -250,6 +259,7 @@ def train(
     audit = once(_audit, images, store, leaks)
     kwargs = dict(chunk=chunk, loss=loss, kind='distance' if loss else kind, pretrained=not scratch)
     learn = _learner(images, store, arch, bs, flip, seed, **kwargs)
+    _check_room(out, learn)
     fit = partial(_fit_best, epochs=epochs, lr=lr, scratch=scratch, fmr=fmr)
     checkpoint = _checkpoints(out, args)
     way,table,before = fit(learn, cbs=checkpoint())
@@ -410,7 +420,7 @@ siamese_verify COMMAND --help lists the options of a command."""
 def main():
     "The command `siamese_verify`"
     for o in sys.stdout, sys.stderr:
-        if hasattr(o, 'reconfigure'): o.reconfigure(errors='backslashreplace')    # a letter that the terminal lacks is no reason to end
+        if hasattr(o, 'reconfigure'): o.reconfigure(errors='backslashreplace')    # letters that a terminal lacks
     name = sys.argv[1] if len(sys.argv)>1 else '--help'
     if name in ('-h','--help'): return print(_usage)
     if name=='--version': return print(_version())

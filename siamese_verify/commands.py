@@ -55,7 +55,8 @@ def is_pickle(
     "Is there a pickle and no verifier?"
     model = Path(model)
     if not model.exists(): raise FileNotFoundError(f'there is no model {model}: make one with siamese_verify train')
-    if model.suffix.lower() in ('.png','.jpg','.jpeg'): raise ValueError(f'{model} is an image: give the model first, and then two images')
+    if model.suffix.lower() in ('.png','.jpg','.jpeg'):
+        raise ValueError(f'{model} is an image: give the model first, and then two images')
     file = model.is_file() and model.suffix!='.onnx'
     return file or (model/'model.pkl').exists() and not (model/'config.json').exists()
 
@@ -75,7 +76,8 @@ def ask_pickle(file, left, right, prior):
     if right is None: raise ValueError('a table of pairs takes a verifier: learn.verifier().save(folder)')
     try: learn = load_learner(file)
     except Exception as e:    # pickle, zip and torch have an error each
-        raise ValueError(f'{file} cannot be opened as a model ({type(e).__name__}: {e}): give what learn.export wrote') from e
+        raise ValueError(f'{file} cannot be opened as a model ({type(e).__name__}: {e}): '
+                         'give what learn.export wrote') from e
     with learn.no_bar(): answer,_,p = learn.predict((left, right), prior=prior)
     if not p.ndim:
         raise ValueError(f'nobody has fitted a threshold for {file}: call learn.fit_threshold() before exporting')

@@ -37,7 +37,7 @@ def _runs(pid):
 def write_whole(
     path, # File
     write, # Function that writes to a path
-    careful=True, # Wait until it's on the disk, and drop leftovers first? Many small files that can be made again needn't
+    careful=True, # Wait until it's on the disk, and drop leftovers first? Not for many small files
 ):
     "Write a file under another name and rename it, so that it's whole or as it was"
     path = Path(path)
@@ -73,7 +73,8 @@ def locked(
         end = monotonic()+seconds
         while not _take(f):
             if monotonic()>end:
-                raise TimeoutError(f'{file} has been locked by another process for {seconds:g} seconds: try again when it is done')
+                raise TimeoutError(f'{file} has been locked by another process for {seconds:g} seconds: '
+                                   'try again when it is done')
             sleep(.02)
         yield    # whoever closes the file unlocks it
 

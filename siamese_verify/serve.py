@@ -161,6 +161,7 @@ def enroll(self:Service,
     x = self.picture(image)
     try: return _counts(gallery.add({name:x}), name)
     except ValueError as e: raise Refused(409, str(e)) from e
+    except TimeoutError as e: raise Refused(503, str(e)) from e
 
 @patch
 def forget(self:Service,
@@ -170,7 +171,8 @@ def forget(self:Service,
     def remove(gallery):
         if name not in gallery.names: raise Refused(404, f'nobody is called {name!r} in this gallery')
         gallery.remove(name)
-    return _counts(self.gallery().change(remove), name)
+    try: return _counts(self.gallery().change(remove), name)
+    except TimeoutError as e: raise Refused(503, str(e)) from e
 
 def _counts(gallery, name):
     all_of_it = dict(images=len(gallery), names=len(set(gallery.names)))

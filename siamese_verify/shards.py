@@ -154,6 +154,9 @@ def _write_shard(self:Verifier, shards, shard, source, skip, bs):
     e = np.concatenate(parts)
     e[[j-rows.start for j in broken]] = 0
     if not np.isfinite(e).all(): raise ValueError('an embedding is NaN or infinite: these weights answer nothing')
+    largest = np.abs(e).max()
+    if shards.about['half'] and largest>6e4:
+        raise ValueError(f'embeddings as large as {largest:.2g} do not fit into half precision: pass half=False')
     if broken: write_beside(shards.folder/f'{shard:06}.broken.json', json.dumps(broken).encode())
     write_beside(shards.file(shard), save(dict(embeddings=e.astype(np.float16 if shards.about['half'] else np.float32))))
 

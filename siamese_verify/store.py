@@ -187,8 +187,8 @@ def check_pixels(self:ImageStore,
     idx = idx[self.unchecked[idx]]
     bad = idx[self._checksums(idx)!=self.known[idx,0]]
     if len(bad):
-        raise OSError(f'{self.path} is damaged: {len(bad)} images are not as they were written, such as {self.files[bad[0]]}; '
-                      'delete it, and make the store again')
+        raise OSError(f'{self.path} is damaged: {len(bad)} images are not as they were written, '
+                      f'such as {self.files[bad[0]]}; delete it, and make the store again')
     self.unchecked[idx] = False
 
 # %% ../nbs/00c_store.ipynb #b931859f

@@ -441,7 +441,7 @@ def pair_counts(self:SiameseLearner,
 @patch
 def images_of(self:SiameseLearner, pairs=None) -> LabeledImages:
     "The images of some `Pairs`, or the learner's own"
-    if pairs is not None and not isinstance(pairs, Pairs): raise TypeError(f'pairs are Pairs, not {type(pairs).__name__}')
+    if not isinstance(pairs, (Pairs,NoneType)): raise TypeError(f'pairs are Pairs, not {type(pairs).__name__}')
     images = pairs.images if pairs else self.dls.images
     if images is None: raise ValueError('the learner was loaded without its data: give pairs')
     return images

@@ -602,12 +602,13 @@ def embedder(self:Verifier) -> str:
 # %% ../nbs/06_verifier.ipynb #62f4e20b
 @patch
 def _note_strangers(self:Verifier):
-    "What `strangers.safetensors` holds: half precision is enough to be told from"
+    "What `strangers.safetensors` holds: half precision is enough to be told from, if they fit into it"
     self.config['strangers'] = None
     if not self.strangers: return
     from safetensors.numpy import save
     e,y = self.strangers
-    data = save(dict(embeddings=e.astype(np.float16), classes=np.asarray(y, np.int32)))
+    half = .01<np.abs(e).max()<6e4
+    data = save(dict(embeddings=e.astype(np.float16 if half else np.float32), classes=np.asarray(y, np.int32)))
     self.config['strangers'] = dict(sha256=hashlib.sha256(data).hexdigest(), images=len(e), classes=len(np.unique(y)))
     return data
 
@@ -643,7 +644,7 @@ def save(self:Verifier,
     write_beside(_next(folder/'model.safetensors'), weights)
     if self.strangers: write_beside(_next(folder/'strangers.safetensors'), strangers)
     text = json.dumps(self.config, indent=1, ensure_ascii=False, allow_nan=False)
-    write_beside(folder/'config.json', text.encode())    # until here the folder holds the old one, and from here the new one
+    write_beside(folder/'config.json', text.encode())    # from here on it's the new verifier, until here the old one
     _finish_save(folder)
     write_beside(folder/'README.md', self.card().encode())
     return folder

@@ -95,7 +95,8 @@ def lda(self:ClassScatter,
     head = self.whiten(shrink)
     means = head(self.means)
     _,axes = _principal((means-means.mean(0)).double(), 1)
-    if not axes.shape[1]: raise ValueError('the means of all classes are equal, so no axis tells them apart: are there copies across classes?')
+    if not axes.shape[1]:
+        raise ValueError('the means of all classes are equal, so no axis tells them apart: are there copies of images?')
     return Whitening(self.mean, axes[:,-len(means)+1:].T@head.weight.double())
 
 # %% ../nbs/01b_whitening.ipynb #2aafea19

@@ -2,11 +2,13 @@
 import asyncio, http.client, io, json, os, platform, signal, struct, subprocess, sys, threading, time, zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from urllib.parse import quote
 
 import httpx, numpy as np, pytest, torch
 from fastapi.testclient import TestClient
 from PIL import Image
+from siamese_verify.files import *
 from siamese_verify.gallery import *
 from siamese_verify.onnx import *
 from siamese_verify.serve import *
@@ -218,6 +220,16 @@ def test_unsaved_is_not_there(v, file, monkeypatch):
     assert client.post('/enroll', files=dict(image=b), data=dict(name='B')).status_code == 500
     assert client.get('/health').json()['gallery'] == dict(images=1, names=1)
 
+def test_locked_by_another(client, file, monkeypatch):
+    "Who has to wait too long is told, and nothing was changed"
+    client.post('/enroll', files=dict(image=a), data=dict(name='A'))
+    monkeypatch.setattr('siamese_verify.gallery.locked', partial(locked, seconds=.1))
+    with locked(file):
+        refused(client.post('/enroll', files=dict(image=b), data=dict(name='B')), 503, 'locked by another process')
+        refused(client.delete('/enroll/A'), 503, 'locked by another process')
+        assert client.post('/identify', files=dict(image=a)).json()['name'] == 'A'
+    assert client.get('/health').json()['gallery'] == dict(images=1, names=1)
+
 # Many at a time
 
 def together(app, *requests):
@@ -363,6 +375,21 @@ def test_kill(model, tmp_path):
             assert server.post('/enroll', dict(name=name), image=picture(50+k)).status_code == 200
             assert httpx.delete(f'{server.url}/enroll/{quote(name, safe="")}').json()['images'] == 0
     assert {*tmp_path.iterdir()} == {file, lock(file), left[1]}
+
+def test_two_servers_and_a_command(model, tmp_path):
+    "With one gallery: no enrolment is lost, whoever has made it"
+    file = tmp_path/'g.safetensors'
+    for k in range(20, 23): (tmp_path/f'{k}.png').write_bytes(picture(k))
+    with Server(model, '--gallery', file) as one, Server(model, '--gallery', file) as two, ThreadPoolExecutor(6) as pool:
+        def enroll(k):
+            res = (one, two)[k%2].post('/enroll', dict(name=f'{k}'), image=picture(k))
+            assert res.status_code == 200, res.text
+        def command(k):
+            (tmp_path/f'{k}.csv').write_text(f'file,name\n{k}.png,{k}\n')
+            res = run('from siamese_verify.cli import main; main()', 'enroll', model, file, tmp_path/f'{k}.csv')
+            assert res.returncode == 0, res.stderr
+        list(pool.map(lambda k: (enroll if k < 20 else command)(k), [20, 0, 1, 21, *range(2, 20), 22]))
+    assert sorted(map(int, Gallery.load(file, load_verifier(model)).names)) == [*range(23)]
 
 def test_open_to_others(model):
     "A warning, unless there is a token"

@@ -7,6 +7,7 @@ from PIL import Image
 from cases import each, end, fails
 from siamese_verify.cli import main
 from siamese_verify.gallery import Gallery, GalleryFile
+import siamese_verify.shards    # Verifier.embed_shards
 from siamese_verify.verifier import Verifier, build_encoder
 
 def picture(k): return np.random.default_rng(k).integers(0, 256, (12,12,3), np.uint8)
@@ -95,3 +96,19 @@ def test_arguments_in_the_wrong_order(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['siamese_verify','verify',str(tmp_path/'a.png'),str(tmp_path/'a.png'),'model'])
     with pytest.raises(SystemExit): main()
     assert 'a.png is an image: give the model first' in capsys.readouterr().err
+
+@pytest.mark.parametrize('size', [1e-9, 1e-3, 1, 1e4, 1e6, 1e30])
+def test_embeddings_of_strangers_of_any_size(size, v, tmp_path):
+    "They come back as they were, in half precision if that's enough"
+    e = (size*np.random.default_rng(0).normal(size=(6,8))).astype(np.float32)
+    v.strangers = e,np.arange(6)//2
+    back,_ = Verifier.load(v.save(tmp_path/'v')).strangers
+    v.strangers = None
+    np.testing.assert_allclose(back, e, rtol=2e-3, atol=1e-3*size)
+
+def test_embeddings_that_half_precision_lacks(v, tmp_path):
+    large = Verifier(v.encoder, v.config)
+    large.encode = lambda x: 1e8*v.encode(x)
+    pictures = [Image.fromarray(picture(k)) for k in range(3)]
+    end(lambda: large.embed_shards(pictures, tmp_path/'s', bs=2), fails('embeddings as large as .* do not fit into half precision: pass half=False'))
+    assert np.isfinite(large.embed_shards(pictures, tmp_path/'t', bs=2, half=False).array()).all()
