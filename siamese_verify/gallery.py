@@ -105,9 +105,10 @@ def put(self:Gallery,
 
 def _new_rows(names, e, n):
     "Numbers of the images from `n` on that are not there yet under their name, or an error if one is under another"
-    for k in range(n, len(names)):
-        d = distance_table(e[k:k+1], e[:k], 'normalized_squared_euclidean_distance')[0] if k else np.zeros(0)
-        twins = np.flatnonzero(d<1e-9)    # the same image: embeddings differ in their last digits from batch to batch
+    to_all = DistanceTo(e, 'normalized_squared_euclidean_distance')
+    rows = (d for k in range(n, len(e), 32) for d in to_all(e[k:k+32]))
+    for k,d in enumerate(rows, n):
+        twins = np.flatnonzero(d[:k]<1e-9)    # the same image: embeddings differ in their last digits from batch to batch
         others = [names[o] for o in twins if names[o]!=names[k]]
         if others:
             raise ValueError(f'one image is enrolled as {others[0]!r} and as {names[k]!r}: take one of them out')
@@ -168,16 +169,26 @@ def _two_least(d):
 
 # %% ../nbs/06a_gallery.ipynb #0ec10f6e
 @patch
+def _by_name(self:Gallery):
+    "Names, the first column of each, the columns of the images, and distances to them: kept until images change"
+    kept = getattr(self, '_kept', None)
+    if kept is None or kept[0] is not self.e:
+        vocab,y = _names_of(self.names)
+        order = np.argsort(y, kind='stable')
+        first = np.searchsorted(y[order], np.arange(len(vocab)))
+        kept = self._kept = self.e,vocab,first,np.argsort(order),DistanceTo(self.e[order], self.verifier.metric)
+    return kept[1:]
+
+@patch
 def per_name(self:Gallery,
     e, # Q embeddings
     idx=None, # Numbers of these images in the gallery, which are not to find themselves
 ) -> tuple: # Names, and Q × names distances
     "How far some embeddings are from the nearest image of each name"
-    vocab,y = _names_of(self.names)
-    order = np.argsort(y, kind='stable')
-    d = distance_table(e, self.e, self.verifier.metric)
-    if idx is not None: d[np.arange(len(d)),idx] = np.inf
-    return vocab,np.minimum.reduceat(d[:,order], np.searchsorted(y[order], np.arange(len(vocab))), 1)
+    vocab,first,column,to_all = self._by_name()
+    d = to_all(e)
+    if idx is not None: d[np.arange(len(d)),column[idx]] = np.inf
+    return vocab,np.minimum.reduceat(d, first, 1)
 
 @patch
 def measure(self:Gallery,

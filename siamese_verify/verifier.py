@@ -6,8 +6,8 @@ Docs: https://siamese-verify.github.io/siamese_verify/verifier.html.md"""
 
 # %% auto #0
 __all__ = ['named_metrics', 'format_number', 'answer_vocab', 'read_image', 'is_address', 'Preprocessing', 'check_between',
-           'build_encoder', 'check_keys', 'distance_table', 'Verifier', 'check_config', 'Answer', 'percent',
-           'figure_html', 'check_cells', 'probe_image', 'load_strangers', 'read_config']
+           'build_encoder', 'check_keys', 'DistanceTo', 'distance_table', 'Verifier', 'check_config', 'Answer',
+           'percent', 'figure_html', 'check_cells', 'probe_image', 'load_strangers', 'read_config']
 
 # %% ../nbs/06_verifier.ipynb #cf30eff8
 import base64, hashlib, io, json, math, os, re, shutil
@@ -274,17 +274,34 @@ named_metrics = dict(
     euclidean_distance=lambda x,y: np.sqrt(_squared(x, y)),
     squared_euclidean_distance=_squared)
 
+class DistanceTo:
+    "Distances from embeddings that stay: what they take is computed once"
+    def __init__(self,
+        y, # Embeddings, M × D
+        metric, # Name of a metric
+    ):
+        y = np.asarray(y, float)
+        self.metric,self.units = metric,metric in ('normalized_squared_euclidean_distance','cosine_distance')
+        self.y = _unit(y) if self.units else y
+        self.squares = np.square(self.y).sum(1)
+
+    def __call__(self,
+        x, # Embeddings, N × D
+    ) -> np.ndarray: # N × M distances
+        "The distance of every embedding in `x` from every one that stays, by one matrix product"
+        x = np.asarray(x, float)
+        if self.units: x = _unit(x)
+        d = np.maximum(np.square(x).sum(1)[:,None] + self.squares - 2*x@self.y.T, 0)
+        if self.metric=='euclidean_distance': return np.sqrt(d)
+        return d/2 if self.metric=='cosine_distance' else d
+
 def distance_table(
     x, # Embeddings, N × D
     y, # Embeddings, M × D
     metric, # Name of a metric
 ) -> np.ndarray: # N × M distances
-    "The distance of every embedding in `x` from every one in `y`, by one matrix product"
-    x,y = np.asarray(x, float),np.asarray(y, float)
-    if metric in ('normalized_squared_euclidean_distance','cosine_distance'): x,y = _unit(x),_unit(y)
-    d = np.maximum(np.square(x).sum(1)[:,None] + np.square(y).sum(1) - 2*x@y.T, 0)
-    if metric=='euclidean_distance': return np.sqrt(d)
-    return d/2 if metric=='cosine_distance' else d
+    "The distance of every embedding in `x` from every one in `y`"
+    return DistanceTo(y, metric)(x)
 
 # %% ../nbs/06_verifier.ipynb #68f8ffa8
 class Verifier:
