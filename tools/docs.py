@@ -130,7 +130,7 @@ def finish():
     edit(site/'site_libs/smalldocs.js', ('code.innerText', 'code.textContent'), (r'(?s) *// ---- search\n.*?(?=  // the keys that focus search)', lambda m: search))
     with (site/'site_libs/smalldocs.js').open('a', encoding='utf-8') as f: f.write(scroll_by_key)
     for md in list(site.rglob('*.llms.md')):
-        edit(md, (r'\.llms\.md', '.html.md'), (r'(?s)<script.*?</script>', ''))
+        edit(md, (r'\.llms\.md', '.html.md'), (r'(?s)<(script|svg)\b.*?</\1>', ''))
         md.rename(md.with_name(md.name.replace('.llms.md', '.html.md')))
     edit(site/'llms.txt', (r'\.llms\.md', '.html.md'))
 
