@@ -75,7 +75,7 @@ def write(rows):
 
 def peak_mb(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3
 
-sets = dict(flat='{n:,} files of {c:,} classes in one folder', tree='{h:,} files in {c:,} folders', table='{gb:.2g} GB table of {n:,} files', pairs='{gb:.2g} GB table of {n:,} pairs')
+sets = dict(flat='{n:,} files in one folder', tree='{h:,} files in {c:,} folders', table='{gb:.2g} GB table of {n:,} files', pairs='{gb:.2g} GB table of {n:,} pairs')
 
 @call_parse
 def main(

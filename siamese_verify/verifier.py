@@ -343,6 +343,7 @@ def check_config(
     check_keys('config.json', config, _keys, _added)
     check_keys('preprocessing', config['preprocessing'], [*Preprocessing.__dataclass_fields__])
     Preprocessing(**config['preprocessing'])
+    _check_layers(config['encoder'])
     _check_choice('metric', config['metric'], named_metrics)
     check_between('threshold', config['threshold'])
     _check_calibration(config['calibration'])
@@ -355,17 +356,21 @@ def check_config(
     _check_added(config)
     return config
 
+def _check_layers(layers):
+    if isinstance(layers, list) and all(isinstance(o, dict) and 'kind' in o for o in layers): return
+    raise ValueError('encoder is a list of layers, each a table with its kind')
+
 def _check_added(config):
     "What `save` has added"
-    if config.get('weights'):
+    if 'weights' in config:
         check_keys('weights', config['weights'], ('sha256','bytes','parameters','features'))
         check_between('bytes', config['weights']['bytes'], 0, kind=int)
     probe = config.get('probe', [])
     if not isinstance(probe, list): raise ValueError('probe is a list')
     for o in probe: check_between('probe', o)
-    if config.get('strangers'): check_keys('strangers', config['strangers'], ('sha256','images','classes'))
+    if config.get('strangers') is not None: check_keys('strangers', config['strangers'], ('sha256','images','classes'))
     if 'precision' in config: _check_choice('precision', config['precision'], ('float16','int8'))
-    if config.get('onnx'): check_keys('onnx', config['onnx'], ('sha256','bytes'))
+    if 'onnx' in config: check_keys('onnx', config['onnx'], ('sha256','bytes'))
 
 def _check_calibration(c):
     if c is None: return
@@ -635,8 +640,9 @@ def load_strangers(
 ): # Embeddings and numbers of classes; nothing if the file was deleted
     "Embeddings of strangers, and their classes"
     about = config.get('strangers')
-    file = about and _told_of(Path(folder)/'strangers.safetensors', about)
-    if about is None or not file.is_file(): return
+    if about is None: return
+    file = _told_of(Path(folder)/'strangers.safetensors', about)
+    if not file.is_file(): return
     from safetensors.numpy import load
     if file.stat().st_size>2**28:
         raise ValueError(f'{file} has {file.stat().st_size:,} bytes, and no verifier keeps as many')

@@ -70,6 +70,12 @@ def checkpoint(f): edit(f, encoder=[dict(kind='timm', name='resnet18', needs_poo
 def from_hub(f): edit(f, encoder=[dict(kind='timm', name='hf-hub:evil/model', needs_pool=True, pool='avg', options={})])
 def giant(f): edit(f, encoder=[dict(kind='small', n_out=10**9, n_layers=3)])
 def other_layers(f): edit(f, encoder=[recipe | dict(n_out=8)])
+def no_digest(f): edit(f, weights={})
+def nothing(f): edit(f, weights=None)
+def strangers(f): edit(f, strangers=[])
+def graph(f): edit(f, onnx={})
+def one_layer(f): edit(f, encoder=dict(kind=23))
+def no_kind(f): edit(f, encoder=[{}])
 def second_encoder(f): edit(f, encoder=[recipe, recipe])
 def metric(f): edit(f, metric='__import__')
 def size(f): edit(f, preprocessing=config()['preprocessing'] | dict(height=10**9))
@@ -87,6 +93,7 @@ hostile = {
     version:'format 2 of a verifier', unknown:'auto_map is not known', missing:'threshold is missing', nan:'NaN is no number', huge:'threshold is a number',
     text:"not '0.1'", true:'not True', climbing:'torchvision has no model', any_name:'fastai has no model', other_file:'file is not known', checkpoint:'checkpoint_path is not known',
     from_hub:'timm has no model', giant:'n_out is a whole number', other_layers:'does not hold the weights', second_encoder:'the kind of a layer is',
+    no_digest:'weights', nothing:'weights', strangers:'strangers', graph:'onnx', one_layer:'encoder is a list of layers', no_kind:'encoder is a list of layers',
     metric:'metric is', size:'height is', resize:'of its length away', calibration:'calibration', band:'low is above high', rates:'rates of valid is a table',
     other_probe:'of its length away', text_probe:'probe'}
 
@@ -96,6 +103,12 @@ def test_hostile_folder(change, folder, monkeypatch):
     change(folder)
     with pytest.raises((ValueError, FileNotFoundError), match=hostile[change]) as e: Verifier.load(folder)
     assert len(str(e.value).splitlines())==1 and not (folder.parent/ran).exists()
+
+@pytest.mark.parametrize('change', [one_layer, no_kind, deep_config, no_table, huge], ids=lambda o: o.__name__)
+def test_what_is_told_of_a_hostile_folder(change, folder):
+    from siamese_verify.commands import info
+    change(folder)
+    with pytest.raises(ValueError, match=hostile[change]): info(folder)
 
 def test_command_in_one_line(folder, tmp_path):
     from siamese_verify.cli import main
