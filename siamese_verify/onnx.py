@@ -159,7 +159,7 @@ def _halved(graph):
     g = graph.graph
     for o in [o for o in g.initializer if o.data_type==TensorProto.FLOAT and math.prod(o.dims)>=64]:
         with np.errstate(over='ignore'): half = numpy_helper.to_array(o).astype(np.float16)
-        if not np.isfinite(half).all(): raise ValueError(f'weights of {o.name} are too large for half precision: take float32')
+        if not np.isfinite(half).all(): raise ValueError(f'{o.name} is too large for half precision: take float32')
         name = f'{o.name}_half'
         g.initializer.remove(o)
         g.initializer.append(numpy_helper.from_array(half, name))
@@ -190,12 +190,13 @@ def _check_precision(v, precision, images):
         raise ValueError(f'precision is float32, float16 or int8, not {precision!r}')
     if precision!='int8': return None,None
     if not find_spec('onnxruntime'): raise ImportError('int8 takes pip install siamese_verify[onnx]')
-    if images is None: raise ValueError('int8 takes images under names, to fit its ranges and its threshold on: images=folder')
+    if images is None: raise ValueError('int8 takes images under names, to fit its threshold on: images=folder')
     if v.config['unsure']: raise ValueError('in int8 nobody has fitted when this verifier is unsure: take float16')
     names,images = named_images(images)
     y = np.unique(names, return_inverse=True)[1]
     idx = spread_evenly(y, 1000)
-    if not 1<len(np.unique(y[idx]))<len(idx): raise ValueError('int8 takes images of several names, and several of a name')
+    if not 1<len(np.unique(y[idx]))<len(idx):
+        raise ValueError('int8 takes images of several names, and several of a name')
     return np.stack([v.preprocess(images[k]) for k in idx]),y[idx]
 
 def _config_in_precision(v, config, precision, graph, x, y):
@@ -217,7 +218,8 @@ def _fitted_again(v, w, x, y):
     on = f'{len(x)} images of {len(np.unique(y))} names, given for int8'
     objective = f'the FMR that the threshold {v.threshold:.4g} has in single precision'
     return dict(threshold=fit.threshold, fitted=dict(on=on, objective=objective, warning=fit.warning or None),
-                calibration=None, histogram=None, rates={}, not_measured=['anything of it in int8, but for its threshold'])
+                calibration=None, histogram=None, rates={},
+                not_measured=['anything of it in int8, but for its threshold'])
 
 # %% ../nbs/06c_onnx.ipynb #a6045312
 @patch

@@ -329,7 +329,7 @@ class Verifier:
 format_number = 1
 _keys = ['format','library','encoder','preprocessing','metric','threshold','fitted','calibration','unsure','rates',
          'not_measured','made']
-_added = ['weights','probe','strangers','onnx','histogram','precision']    # not in each: by `save`, `export_onnx`, a learner
+_added = ['weights','probe','strangers','onnx','histogram','precision']    # not in each
 _rates = 'classes','images','same','not_same','confidence','prior','threshold','rates','warning'
 
 def check_config(

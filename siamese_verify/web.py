@@ -125,7 +125,8 @@ h2 { font-size: 1rem; margin: 0 0 .4rem } p { margin: .4rem 0 }
 #word { font-size: 1.9rem; font-weight: 700; line-height: 1.2; margin: 0; padding-left: .7rem;
   border-left: .35rem solid }
 #word.same { color: var(--same) } #word.other { color: var(--other) }
-figure { margin: 1rem 0 } .two figure { margin: 0 } canvas { display: block; margin: 0 auto; image-rendering: pixelated }
+figure { margin: 1rem 0 } 
+.two figure { margin: 0 } canvas { display: block; margin: 0 auto; image-rendering: pixelated }
 main > section { margin: 1.6rem 0 }
 ul { list-style: none; margin: .6rem 0; padding: 0; display: flex; flex-wrap: wrap; gap: .4rem }
 li { border: 1px solid var(--line); border-radius: .4rem; padding: .2rem .5rem; background: var(--card) }
@@ -199,8 +200,8 @@ _page = r"""
 </section>
 <section aria-labelledby="who">
 <h2 id="who">Who or what is it?</h2>
-<p class="small">Enrol images under names, and see whom or what the two images above show, or that it is nobody enrolled.
-Names and embeddings are kept in this page only, until you close it.</p>
+<p class="small">Enrol images under names, and see whom or what the two images above show,
+or that it is nobody enrolled. Names and embeddings are kept in this page only, until you close it.</p>
 <div class="line"><label>Name<input id="name" type="text" maxlength="200" autocomplete="off"></label>
 <label class="button">Enrol images<input id="enrol" type="file" accept="image/*" multiple></label>
 <button id="these" hidden>Enrol the examples</button>
@@ -289,7 +290,8 @@ async function start() {
   ort.env.wasm.wasmBinary = await unpack('wasm')
   session = await ort.InferenceSession.create(await unpack('model'))
   if (about.features) readStrangers(new Float32Array((await unpack('strangers')).buffer))
-  const kept = about.probe, off = Math.sqrt(squared((await run(...probe()))[0].e, kept)/squared(kept, kept.map(() => 0)))
+  const [{e}] = await run(...probe()), kept = about.probe
+  const off = Math.sqrt(squared(e, kept)/squared(kept, kept.map(() => 0)))
   if (off < .05) return
   session = null
   throw Error(`it computes another embedding than where the page was made (${short(off)} of its length off)`)
@@ -405,7 +407,8 @@ function hill(counts, kind, at, most) {    // pairs of one kind over the distanc
 }
 
 function hills(at) {
-  const kinds = Object.entries({other: about.histogram?.not_same, same: about.histogram?.same}).filter(([, o]) => o && sum(o))
+  const counts = {other: about.histogram?.not_same, same: about.histogram?.same}
+  const kinds = Object.entries(counts).filter(([, o]) => o && sum(o))
   const most = Math.max(...kinds.flatMap(([, o]) => o.map(p => p/sum(o))))
   return kinds.map(([kind, o]) => hill(o, kind, at, most))
 }
@@ -546,14 +549,18 @@ async function explain() {
   const maps = []
   $('explain').disabled = true
   try {
-    for (const [own, other] of [[a, b], [b, a]]) maps.push(await (last = last.catch(() => {}).then(() => changes(own.picture, other.e, tell))))
+    for (const [own, other] of [[a, b], [b, a]]) {
+      last = last.catch(() => {}).then(() => changes(own.picture, other.e, tell))
+      maps.push(await last)
+    }
   } catch (error) { if (turn === asked) say('explained', `It went wrong: ${error.message}`) }
   if (turn !== asked) return
   $('explain').disabled = false
   if (maps.length < 2) return
   $('maps').replaceChildren(...maps.map((m, k) => mapFigure(m, [a, b][k].picture, names[k])))
   $('maps').hidden = false
-  say('explained', 'Blue speaks for same, orange against. Full colour is a change of the distance as large as the threshold.')
+  say('explained', 'Blue speaks for same, orange against. ' +
+                   'Full colour is a change of the distance as large as the threshold.')
   say('most', [strongest(maps, 1, 'for same', names), strongest(maps, -1, 'against', names)].join(' '))
 }
 
@@ -614,7 +621,8 @@ function fit(nearest, fpir) {    // the threshold at which at most this share of
 function warning(fpir) {
   const n = names().length, classes = (n > 1 ? n : 0) + (strangers.length ? about.classes : 0)
   return classes*fpir >= 3 ? ''
-    : ` Warning: ${classes} names are few to speak of ${percent(fpir)} of strangers: it takes ${Math.ceil(3/fpir - 1e-9)}.`
+    : ` Warning: ${classes} names are few to speak of ${percent(fpir)} of strangers: ` +
+      `it takes ${Math.ceil(3/fpir - 1e-9)}.`
 }
 
 function identify() {
@@ -624,7 +632,8 @@ function identify() {
   identify.nearest ??= measure()
   const t = identify.nearest.length ? fit(identify.nearest, fpir) : null
   const rule = t === null ? 'With one name and no strangers to tell it from there is no threshold: enrol another name.'
-    : `Somebody if the distance is below ${short(t)}, which at most ${percent(fpir)} of the strangers known here come below.` + warning(fpir)
+    : `Somebody if the distance is below ${short(t)}, ` +
+      `which at most ${percent(fpir)} of the strangers known here come below.${warning(fpir)}`
   const lines = slots.flatMap(({e}, k) => e ? [foundIn(e, ['First', 'Second'][k], t)] : [])
   if (!lines.length) lines.push('Give an image above to ask about.')
   const texts = [...lines, rule]
@@ -664,7 +673,8 @@ async function enrol(files, nameOf) {    // all of them, or none if one cannot b
   const job = last = last.catch(() => {}).then(async () => {
     const next = [...enrolled]
     for (const file of files) {
-      const name = checkName(nameOf(file)), {e} = await embed(file).catch(error => { throw Error(`${file.name}: ${error.message}`) })
+      const name = checkName(nameOf(file)), named = error => { throw Error(`${file.name}: ${error.message}`) }
+      const {e} = await embed(file).catch(named)
       const twins = next.filter(o => squared(unit(o.e), unit(e)) < 1e-9).map(o => o.name)
       const other = twins.find(o => o !== name)
       if (other) throw Error(`${file.name} is enrolled as ${other} already`)
@@ -738,7 +748,8 @@ const given = JSON.parse($('given').textContent).map(([name, text], k) => {    /
 })
 let next = 0
 $('examples').querySelector('div').append(...given.map(({name, text, file}) => {
-  const button = document.createElement('button'), img = Object.assign(new Image(), {src: `data:image/png;base64,${text}`, alt: name})
+  const img = Object.assign(new Image(), {src: `data:image/png;base64,${text}`, alt: name})
+  const button = document.createElement('button')
   button.setAttribute('aria-label', `Example: ${file.name}`)
   button.append(img)
   button.onclick = () => { give(next, [file]); next = 1-next }
@@ -817,5 +828,5 @@ def export_web(self:Verifier,
 def _check_page(v, file, strangers, precision):
     if v.encoder is None: raise ValueError('a page takes the weights: Verifier.load(folder).export_web(file)')
     if strangers and not v.strangers: raise ValueError('this verifier keeps no strangers: leave strangers=False')
-    if strangers and precision=='int8': raise ValueError('strangers were embedded in single precision: no int8 with them')
+    if strangers and precision=='int8': raise ValueError('strangers take float32 or float16')
     if not file.absolute().parent.is_dir(): raise FileNotFoundError(f'there is no folder {file.parent} to write to')
