@@ -360,11 +360,13 @@ def _check_layers(layers):
     if isinstance(layers, list) and all(isinstance(o, dict) and 'kind' in o for o in layers): return
     raise ValueError('encoder is a list of layers, each a table with its kind')
 
+def _check_weights(o):
+    check_keys('weights', o, ('sha256','bytes','parameters','features'))
+    check_between('bytes', o['bytes'], 0, kind=int)
+
 def _check_added(config):
     "What `save` has added"
-    if 'weights' in config:
-        check_keys('weights', config['weights'], ('sha256','bytes','parameters','features'))
-        check_between('bytes', config['weights']['bytes'], 0, kind=int)
+    if config.get('weights') is not None: _check_weights(config['weights'])
     probe = config.get('probe', [])
     if not isinstance(probe, list): raise ValueError('probe is a list')
     for o in probe: check_between('probe', o)
@@ -714,6 +716,7 @@ def load(cls:Verifier,
     "The verifier in a folder; runs nothing that is in it"
     config = read_config(folder)
     check_keys('config.json', config, [*_keys,'weights','probe'], ('strangers','onnx','histogram'))
+    _check_weights(config['weights'])
     encoder = build_encoder(config['encoder'])
     _load_weights(encoder, _told_of(Path(folder)/'model.safetensors', config['weights']), config['weights'])
     v = cls(encoder.to(device), config, load_strangers(folder, config))

@@ -4,7 +4,7 @@ import re
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 
-from siamese_verify.cli import _arch, predict, train
+from siamese_verify.cli import predict, train
 
 def images(path, *names):
     "Write small noise images below `path`"
@@ -50,8 +50,3 @@ def test_train_then_predict(tmp_path, capsys):
     predict(tmp_path/'model', tmp_path/'images/a/0.jpg', tmp_path/'images/a/1.jpg')
     assert re.search(r'(Not Same|Same) \(.*\d+ % same, if 50 % of the pairs are\)\n$', capsys.readouterr().out)
     with pytest.raises(ValueError, match='b/3.jpg cannot be read'): predict(tmp_path/'model', tmp_path/'images/b/3.jpg', tmp_path/'images/a/1.jpg')
-
-def test_architectures():
-    "The default is one of torchvision's"
-    from torchvision.models import resnet34
-    assert _arch('resnet34') is resnet34 and _arch('resnetv2_50') == 'resnetv2_50'
