@@ -77,7 +77,7 @@ def test_interrupted(tmp_path):
     p = filler(pictures(tmp_path, 300), tmp_path/'stores', pause=.2, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     p.stdout.readline()
     p.send_signal(signal.SIGINT)
-    out,err = p.communicate(timeout=10)    # all would take 30 s
+    out,err = p.communicate(timeout=20)    # all would take 30 s
     assert b'KeyboardInterrupt' in err
     assert out.count(b'reading') < 100
 
