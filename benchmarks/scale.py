@@ -25,7 +25,7 @@ def split(n):
     return lambda: LabeledImages(*files, ClassSplitter(threshold_pct=.2, seed=0))
 
 def pairs(n):
-    "A *same* and a *not same* pair for each image"
+    "A pair for each image"
     from siamese_verify.pairs import Pairs
     images = split(n)()
     return lambda: Pairs(images, 1, seed=0)
@@ -113,7 +113,7 @@ def main(
 ):
     "Measure what N images cost"
     every = {step.__name__:step for step in steps}
-    if n: return print(json.dumps(measure(every[names[0]], n)))
+    if n: return print('\n'+json.dumps(measure(every[names[0]], n)))    # after a progress bar
     from protocol import keep, machine
     for name in names or every:
         for k in 10**3,10**4,10**5,3*10**5,10**6,10**7:

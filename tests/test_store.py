@@ -17,8 +17,9 @@ def pictures(path, n):
 
 def filler(files, path, pause=.001, **kwargs):
     "A process that fills a store below `path`, and pauses before each image"
-    code = '''import sys, time
+    code = '''import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)    # which a shell may have taken away
 from siamese_verify import store
 read = store._read
 def slow(*args):
