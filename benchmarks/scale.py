@@ -1,7 +1,7 @@
 """Processor time and memory of each step, for 10³ images and more.
 
-    python benchmarks/scale.py                    # all but the largest: some 20 minutes
-    python benchmarks/scale.py count --most 3e5   # one step, up to 300 000 images
+    python benchmarks/scale.py                    # all: some 20 minutes
+    python benchmarks/scale.py count --most 3e4   # one step, up to 30 000 images
 
 Each figure is of a process of its own with one thread: the processor's time in the step, not in what leads up to it, and how
 far the peak of resident memory went beyond what was there before. Writes a row for each step and number to
