@@ -226,7 +226,7 @@ def train(
     out:Path='siamese_verify_model', # New folder for the model, the table and the pictures
     size:int=None, # Height and width that images are resized to; planned if not given
     epochs:int=None, # Passes over the training images; planned if not given; 0 whitens a pretrained encoder, in seconds
-    minutes:float=None, # Time to train on this machine, about and at most, instead of epochs
+    minutes:float=None, # Time that the encoder may train on this machine, about, instead of epochs; the rest comes on top
     lr:float=None, # Learning rate; 1e-4 for a pretrained encoder and 1e-2 for another if not given
     bs:int=64, # Images in a batch, each of which is compared with each of the others
     chunk:int=None, # Images that the encoder takes at a time: fewer need less memory, and take longer
@@ -251,7 +251,7 @@ def train(
     images = once(_images, path, pattern, valid, skip, seed)
     print(images)
     n_folds = _n_folds(images, folds, valid)
-    said = dict(arch=arch, size=size, epochs=epochs, minutes=minutes and minutes/(1+n_folds))
+    said = dict(arch=arch, size=size, epochs=epochs, bs=chunk or bs, minutes=minutes and minutes/(1+n_folds))
     arch,size,epochs = once(_planned, images, out, 30_000 if scratch else 5_000, **said)
     _check_trains(epochs, kind, scratch)
     args |= dict(arch=arch, size=size, epochs=epochs, minutes=None)

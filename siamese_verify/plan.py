@@ -55,7 +55,7 @@ def _which_size(files, n=20):
 def training_seconds(
     arch, # As in `create_encoder`
     size, # Height and width of images in pixels
-    bs=16, # Images at a time
+    bs=64, # Images at a time
 ) -> float: # Seconds
     "How long this machine takes to train an encoder on one image"
     with no_random():
@@ -73,21 +73,21 @@ def training_seconds(
 def _which_epochs(n, budget, seconds, minutes):
     "How many epochs of n images, and why"
     epochs = int(np.clip(round(budget/n), 1, 20))
-    why = f'{epochs*n:,} images go through the encoder'
+    if minutes is not None: epochs = min(epochs, int(60*minutes/(seconds*n)))
+    why = f'so {epochs*n:,} images go through the encoder'
     if minutes is None: return epochs,why
-    fit = int(60*minutes/(seconds*n))
-    if fit>=epochs: return epochs,f'{why}, in some {epochs*n*seconds/60:.2g} of {minutes:g} minutes'
-    if fit: return fit,f'in {minutes:g} minutes {fit*n:,} images go through the encoder'
+    if epochs: return epochs,f'{why}, for some {epochs*n*seconds/60:.2g} of {minutes:g} minutes'
     return 0,f'an epoch takes some {n*seconds/60:.2g} minutes, more than {minutes:g}: a head is fitted to the encoder as it is'
 
 # %% ../nbs/04c_plan.ipynb #91a4c020
 def plan_training(
     images:LabeledImages, # Images with classes
-    minutes=None, # Minutes to train on this machine, at most; as long as it pays if not given
+    minutes=None, # Minutes that the encoder may train on this machine, about; as many as `budget` takes if not given
     budget=5_000, # Images through the encoder that are enough, about
     arch=None, # Name of an encoder, as in `named_arch`, instead of the planned one
     size=None, # Height and width of images in pixels, instead
     epochs=None, # Passes over the training images, instead
+    bs=64, # Images that the encoder takes at a time
 ) -> TrainingPlan:
     "What to train for some images, and why"
     if minutes is not None: check_number('minutes', minutes, 1e-9)
@@ -95,6 +95,6 @@ def plan_training(
     said,n = 'as you say',len(images.splits['train'])
     arch,why_arch = (arch,said) if arch else _which_arch()
     size,why_size = (size,said) if size else _which_size(images.files)
-    seconds = minutes and training_seconds(named_arch(arch), size)
+    seconds = minutes and training_seconds(named_arch(arch), size, bs)
     epochs,why_epochs = _which_epochs(n, budget, seconds, minutes) if epochs is None else (epochs,said)
     return TrainingPlan(arch, size, epochs, dict(arch=why_arch, size=why_size, epochs=why_epochs))
