@@ -388,6 +388,80 @@ def photo_learner(files, where, half=True, channels_last=False, compiled=False, 
         if has_gpu(): torch.cuda.synchronize()
     return _run,lambda _: dict(steps=len(dls.train))
 
+class train(Row):
+    "Training EfficientNet-Lite0 on photographs of 224 pixels, 32 images a step"
+    sizes,quick,unit,reps = (256,),(16,),'ms an image',3
+    def label(self, n): return f'{n} images'
+    def per(self, n): return n
+    def data(self, folder, n): return dict(files=pictures(folder, n, 320, 240, '.jpg'))
+
+    @ours
+    def kept(files): return lite_training(files, keep=True)
+
+    @way('as it is')
+    def as_it_is(files): return lite_training(files)
+
+    @way('channels first, memory kept')
+    def channels_first(files): return lite_training(files, keep=True, channels_first=True)
+
+    @way('encoder alone, memory kept')
+    def encoder_kept(files): return lite_alone(files, keep=True)
+
+    @way('encoder alone')
+    def encoder(files): return lite_alone(files)
+
+class embed(Row):
+    "Embedding photographs with EfficientNet-Lite0 at 224 pixels, 64 at a time"
+    sizes,quick,unit,reps = (640,),(16,),'ms an image',3
+    def label(self, n): return f'{n} images'
+    def per(self, n): return n
+    def data(self, folder, n): return dict(files=pictures(folder, n, 320, 240, '.jpg'))
+
+    @ours
+    def kept(files): return lite_embeddings(files, keep=True)
+
+    @way('as it is')
+    def as_it_is(files): return lite_embeddings(files)
+
+    @way('encoder alone, memory kept')
+    def encoder_kept(files): return lite_alone(files, keep=True, bs=64, learning=False)
+
+    @way('encoder alone')
+    def encoder(files): return lite_alone(files, bs=64, learning=False)
+
+def lite(files, keep, bs):
+    "A learner of photographs, four of a class, in a store"
+    from siamese_verify.all import DistanceSiamese, LabeledImages, create_encoder, efficientnet_lite0, keep_memory, set_seed, siamese_learner
+    if keep: keep_memory()
+    set_seed(42)
+    images = LabeledImages(files, np.arange(len(files))//4, valid=range(4))
+    dls = images.dls(bs=min(bs, len(files)-4), store=images.store(224))
+    return siamese_learner(dls, DistanceSiamese(create_encoder(efficientnet_lite0, pretrained=False)))
+
+def lite_training(files, keep=False, channels_first=False):
+    "An epoch, without validation"
+    import torch
+    learn = lite(files, keep, 32)
+    if channels_first: learn.model.to(memory_format=torch.contiguous_format)
+    return lambda: fit(learn, len(learn.dls.train))
+
+def lite_embeddings(files, keep=False):
+    "The embeddings of all images"
+    learn = lite(files, keep, 64)
+    return lambda: learn.embeddings()
+
+def lite_alone(files, keep=False, bs=32, learning=True):
+    "The encoder's part of it: as many batches of noise, forwards and backwards or forwards alone"
+    import torch
+    encoder = lite(files, keep, bs).model.encoder.train(learning)
+    x = torch.rand(min(bs, len(files)), 3, 224, 224)
+    def _run():
+        with torch.set_grad_enabled(learning):
+            for _ in range(len(files)//len(x)):
+                y = encoder(x)
+                if learning: y.sum().backward()
+    return _run
+
 def repeating(dl, n):
     "A class of loaders that give the first batch of a loader `n` times"
     batch = dl.one_batch()
@@ -434,13 +508,13 @@ def learner(dls, make=None, **kwargs):
     images = Glyphs(size=32)
     return (make or siamese_learner)(dls(Pairs(images), images.store(32)), DistanceSiamese(small_encoder()), **kwargs)
 
-def fit(learn):
-    "Train for 45 steps of 128 images, without validation"
+def fit(learn, steps=45):
+    "Train for some steps, without validation"
     from siamese_verify.all import CancelTrainException, CancelValidException, Callback
     class Short(Callback):
         def before_validate(self): raise CancelValidException
         def after_batch(self):
-            if self.training and self.iter==44: raise CancelTrainException
+            if self.training and self.iter==steps-1: raise CancelTrainException
     with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-3, cbs=Short())
 
 def fresh(module):

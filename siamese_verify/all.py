@@ -11,6 +11,7 @@ from siamese_verify.pairs import *
 from siamese_verify.store import *
 from siamese_verify.loaders import *
 from siamese_verify.ranks import *
+from siamese_verify.memory import *
 from siamese_verify.model import *
 from siamese_verify.embedding import *
 from siamese_verify.whitening import *

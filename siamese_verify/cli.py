@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from fastcore.script import anno_parser
+from .memory import *
 from .commands import *
 from .serve import serve
 
@@ -428,6 +429,7 @@ def main():
     if os.environ.get('RANK', '0')!='0': sys.stdout = open(os.devnull, 'w')    # one of several processes prints
     args = vars(anno_parser(_commands[name], prog=f'siamese_verify {name}').parse_args(sys.argv[2:]))
     debug,_ = args.pop('pdb'),args.pop('xtra')
+    if name in ('demo','train'): keep_memory()
     try:
         with warnings.catch_warnings():
             for o in FutureWarning, DeprecationWarning: warnings.simplefilter('ignore', o)

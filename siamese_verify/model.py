@@ -101,7 +101,7 @@ def create_encoder(
         if isinstance(arch, str): body,stats,pool,kwargs = _timm_body(arch, pretrained, n_in, concat_pool, kwargs)
         else: body,stats,pool = _body(arch, pretrained, weights, n_in, cut)
     layers = [AdaptiveConcatPool2d() if concat_pool else nn.AdaptiveAvgPool2d(1), Flatten()]
-    encoder = nn.Sequential(body, *layers) if pool else nn.Sequential(body)
+    encoder = (nn.Sequential(body, *layers) if pool else nn.Sequential(body)).to(memory_format=torch.channels_last)
     encoder.stats = stats if pretrained else None
     pool = 'none' if not pool else 'concat' if concat_pool else 'avg'
     encoder.recipe = _recipe(arch, body, pool, kwargs) if n_in==3 else None

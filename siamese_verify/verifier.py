@@ -149,10 +149,10 @@ def build_encoder(
     layers, # A dictionary for each layer, with its `kind` and what that takes
 ): # Module, N × 3 × H × W to N × D, with random weights
     "An encoder from the names of its layers"
-    from torch import nn
+    from torch import channels_last, nn
     if not isinstance(layers, list) or not layers: raise ValueError('encoder is a list of layers')
     built = [_build(o, k) for k,o in enumerate(layers)]
-    return built[0] if len(built)==1 else nn.Sequential(*built)
+    return (built[0] if len(built)==1 else nn.Sequential(*built)).to(memory_format=channels_last)
 
 def _build(layer, k):
     kinds = _encoders if k==0 else _layers
@@ -374,6 +374,7 @@ def _check_added(config):
     if 'precision' in config: _check_choice('precision', config['precision'], ('float16','int8'))
     if 'onnx' in config: check_keys('onnx', config['onnx'], ('sha256','bytes'))
 
+# %% ../nbs/06_verifier.ipynb #e7c6b890
 def _check_calibration(c):
     if c is None: return
     check_keys('calibration', c, ('offset','near','far','low','high','top'))
