@@ -95,3 +95,12 @@ def test_command(path):
     printed = run('-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2', '-m', 'siamese_verify', *args, timeout=110)
     assert len(re.findall('^  train: ', printed, re.M))==1 and printed.count('model.pkl')==1
     assert {'model.pkl','results.csv','pairs.png'} <= {o.name for o in (path/'out').iterdir()}
+
+def test_from_a_notebook():
+    "accelerate's launcher has made the group of processes already"
+    code = """
+from accelerate import debug_launcher
+from siamese_verify.ranks import *
+def work(): print(*start_ranks(), of_each(my_rank()[0]))
+debug_launcher(work, num_processes=2)"""
+    assert {'0 2 [0, 1]', '1 2 [0, 1]'} <= {*run('-c', code, timeout=110).splitlines()}
