@@ -2,7 +2,6 @@
 
     python benchmarks/scale.py                    # all: some 20 minutes
     python benchmarks/scale.py count --most 3e4   # one step, up to 30 000 images
-    python benchmarks/scale.py count --least 3e5 --most 3e5    # all pairs of 300 000: half an hour
 
 Each figure is of a process of its own with one thread: the processor's time in the step, not in what leads up to it, and how
 far the peak of resident memory went beyond what was there before. Writes a row for each step and number to
@@ -110,7 +109,6 @@ def alone(name, n):
 def main(
     *names:str, # Steps; all of them if none is given
     most:float=None, # Images, at most, instead of what each step has
-    least:float=0, # Images, at least
     n:int=None, # Measure one step with as many images, in this process
 ):
     "Measure what N images cost"
@@ -119,7 +117,7 @@ def main(
     from protocol import keep, machine
     for name in names or every:
         for k in 10**3,10**4,10**5,3*10**5,10**6,10**7:
-            if not least<=k<=(most or steps[every[name]]): continue
+            if k>(most or steps[every[name]]): continue
             row = dict(step=name, images=k, **alone(name, k), machine=machine().replace('2 threads', '1 thread'))
             print(row, flush=True)
             keep(results, [row], ['step','images'])
