@@ -41,14 +41,18 @@ def write_whole(
 ):
     "Write a file under another name and rename it, so that it's whole or as it was"
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if careful: drop_leftovers(path.parent)
+    if path.is_dir(): raise IsADirectoryError(f'{path} is a folder: give the name of a file')
     tmp = path.with_name(f'.{os.getpid()}@{_machine}.{path.name}')
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if careful: drop_leftovers(path.parent)
         write(tmp)
         if careful: _to_disk(tmp)
         os.replace(tmp, path)
-    finally: tmp.unlink(missing_ok=True)
+    except OSError as e:
+        if e.filename not in (str(tmp), str(path.parent)): raise
+        raise OSError(e.errno, f'{path} cannot be written ({e.strerror}): give another place') from e
+    finally: _drop(tmp)
 
 def write_beside(
     file, # Where it goes
@@ -56,6 +60,10 @@ def write_beside(
 ):
     "`write_whole` for bytes"
     write_whole(file, lambda tmp: tmp.write_bytes(data))
+
+def _drop(tmp):
+    try: tmp.unlink()
+    except OSError: pass    # it was renamed, or never there
 
 def _to_disk(file):
     with open(file, 'rb+') as f: os.fsync(f.fileno())

@@ -380,6 +380,7 @@ def load(cls:Gallery,
     verifier, # The `Verifier` that embedded it
 ) -> Gallery:
     "The gallery in a file"
+    if Path(file).is_dir(): raise ValueError(f'{file} is a folder: a gallery is a file, people.safetensors say')
     if not Path(file).is_file(): raise FileNotFoundError(f'there is no gallery {file}: make one with enroll')
     try: about,tensors = _read(file)
     except Exception as e:
