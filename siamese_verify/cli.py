@@ -58,7 +58,7 @@ def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained, loss
     "Raise an error for options of `train` that cannot work, before anything is read"
     from siamese_verify.data import check_number
     if kind not in ('head','threshold','distance'): raise ValueError(f'--kind is head, threshold or distance, not {kind!r}')
-    if size is not None: check_number('--size', size, 1, 2**15, int)
+    if size is not None: check_number('--size', size, 1, 2**12, int)
     whole = dict(epochs=(epochs,0), bs=(bs,4), chunk=(chunk,1), seed=(seed,0), folds=(folds or None,3))
     for name,(o,low) in whole.items():
         if o is not None: check_number(f'--{name}', o, low, kind=int)

@@ -48,7 +48,7 @@ def _read_table(file):
     "A table as it is written, as `read_table` does, but without fastai"
     import pandas as pd
     if not file.is_file(): raise FileNotFoundError(f'there is no file {file}')
-    try: return pd.read_csv(file, dtype=str, keep_default_na=False)
+    try: return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
     except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e})') from e
 
 # %% ../nbs/06d_commands.ipynb #2091a6a8

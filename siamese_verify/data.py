@@ -14,6 +14,7 @@ import unicodedata
 from difflib import get_close_matches
 
 from fastai.vision.all import *
+from .files import *
 
 # %% ../nbs/00_data.ipynb #e15ba02d
 def check_number(
@@ -37,6 +38,7 @@ _turns = {2:'FLIP_LEFT_RIGHT', 3:'ROTATE_180', 4:'FLIP_TOP_BOTTOM', 5:'TRANSPOSE
 
 def _upright(im):
     "An image, turned as the number in its EXIF data says"
+    im.load()    # a TIFF is turned by Pillow as it's read, and then says so
     turn = _turns.get(im.getexif().get(0x0112))
     return im.transpose(Image.Transpose[turn]) if turn else im
 
@@ -366,21 +368,6 @@ def describe(self:LabeledImages,
     n_seen = np.isin(classes, self.y[self.splits.get('train', [])]).sum()
     return f'{n}, {n_seen or "none"} of them seen in training'
 
-# %% ../nbs/00_data.ipynb #069580ef
-def _walk(path):
-    "The files below a folder; a folder without any, or one that's hidden, stands for itself"
-    known = {}
-    for folder,dirs,files in os.walk(path, onerror=_raise, followlinks=True):
-        twin = known.setdefault(os.path.realpath(folder), folder)
-        if twin!=folder: raise ValueError(f'{folder} is the same folder as {twin}: take the link out')
-        yield from (Path(folder)/o for o in [*files, *filter(_is_hidden, dirs)])
-        dirs[:] = [o for o in dirs if not _is_hidden(o)]
-        if not dirs and not files: yield Path(folder)
-
-def _raise(e): raise e
-def _is_hidden(name): return name.startswith('.') or name=='__MACOSX'
-def _is_image(f): return f.suffix.lower() in image_extensions
-
 # %% ../nbs/00_data.ipynb #77e55644
 def image_files(
     path, # Folder, or a list of files
@@ -388,11 +375,8 @@ def image_files(
     "The image files below a folder, sorted; a list of files as it is"
     if not isinstance(path, (str,Path)): return L(path).map(Path)
     if not Path(path).is_dir(): raise FileNotFoundError(f'there is no folder {path}')
-    found = L(_walk(path)).sorted()
-    files = found.filter(lambda f: _is_image(f) and not _is_hidden(f.name))
+    files,others = map(L, find_files(path, image_extensions))
     if not files: raise ValueError(f'there are no image files in {path}')
-    hidden = [f for f in found if _is_hidden(f.name) and (_is_image(f) or f.is_dir())]
-    others = [f for f in found if not _is_image(f) and not _is_hidden(f.name)] + hidden
     if others: warnings.warn(f'{len(others)} left out, by their names no images: {and_more(others)}')
     return files
 
@@ -514,8 +498,16 @@ def read_table(
     try: df = pd.read_csv(fname, **kwargs)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as e:
         raise ValueError(f'{fname} cannot be read as a table ({e}): save it as CSV, with commas, in UTF-8') from e
+    twice = _twice(fname, kwargs)
+    if twice: raise ValueError(f'{fname} has several columns called {and_more(twice)}: rename all but one')
     if df.shape[1]>1 or not set(str(df.columns[0])) & {';','\t','|'}: return df
     raise ValueError(f'{fname} has one column, {df.columns[0]!r}: save it as CSV, with commas')
+
+def _twice(fname, kwargs):
+    "Names in the first row that pandas would number"
+    if {'header','names','skiprows'} & {*kwargs}: return []
+    head = pd.read_csv(fname, **kwargs | dict(header=None, nrows=1))
+    return [o for o,n in Counter(head.iloc[0]).items() if n>1]
 
 # %% ../nbs/00_data.ipynb #4c7c6a86
 def column(
@@ -528,9 +520,13 @@ def column(
     if isinstance(col, int) and 0<=col<df.shape[1]: o = df.iloc[:,col]
     elif not is_listy(col) and col in df: o = df[col]
     else: raise ValueError(f'there is no column {col!r}, only {and_more(list(df.columns), 20)}')
-    empty = (o.isna() | (o=='')).to_numpy()
-    if not empty.any(): return o
-    raise ValueError(f'{empty.sum()} cells of column {o.name!r} are empty, the first in row {empty.argmax()}')
+    _no_cell(o, o.isna() | (o==''), 'are empty')
+    _no_cell(o, o.map(lambda x: isinstance(x, str) and '\n' in x), 'have several lines (is a quote not closed?)')
+    return o
+
+def _no_cell(o, bad, how):
+    bad = bad.to_numpy(bool)
+    if bad.any(): raise ValueError(f'{bad.sum()} cells of column {o.name!r} {how}, the first in row {bad.argmax()}')
 
 # %% ../nbs/00_data.ipynb #fd8abb27
 def split_column(
