@@ -54,11 +54,12 @@ def _of_demo(out):
     return results.exists() and results.read_text().startswith('kind,')
 
 # %% ../nbs/07_cli.ipynb #d6e393aa
-def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained, loss=None, minutes=None):
+def _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, untrained, loss=None, minutes=None, chunk=None):
     "Raise an error for options of `train` that cannot work, before anything is read"
     from siamese_verify.data import check_number
     if kind not in ('head','threshold','distance'): raise ValueError(f'--kind is head, threshold or distance, not {kind!r}')
-    whole = dict(size=(size,1), epochs=(epochs,0), bs=(bs,4), seed=(seed,0), folds=(folds or None,3))
+    if size is not None: check_number('--size', size, 1, 2**12, int)
+    whole = dict(epochs=(epochs,0), bs=(bs,4), chunk=(chunk,1), seed=(seed,0), folds=(folds or None,3))
     for name,(o,low) in whole.items():
         if o is not None: check_number(f'--{name}', o, low, kind=int)
     if minutes is not None: check_number('--minutes', minutes, 1e-9)
@@ -75,12 +76,19 @@ def _check_trains(epochs, kind, untrained):
         raise ValueError('--epochs 0 keeps a pretrained encoder as it is: give more, or more --minutes, to train a head, or from scratch')
 
 def _check_loss(name):
-    from siamese_verify.losses import MetricLoss
-    MetricLoss(name)    # is there one?
+    "Is there such a loss, and does it take embeddings with classes?"
+    from siamese_verify.all import MetricLoss, np, torch
+    y = np.arange(4).repeat(2)
+    try:
+        loss = MetricLoss(name)
+        loss.make_for(y, 4, 8)
+        loss.batch(torch.rand(8,8), torch.from_numpy(y))
+    except (TypeError, ValueError, NotImplementedError) as e:
+        raise ValueError(f'--loss {name} does not train on images with classes: {str(e) or "others are made of it"}') from e
 
 # %% ../nbs/07_cli.ipynb #929da211
-def _images(path, pattern, valid, skip, seed):
-    "The images of a folder, split as the options say"
+def _images(path, pattern, valid, seed):
+    "The images of a folder, split as the options say; none is opened"
     from siamese_verify.all import ClassSplitter, Counter, LabeledImages, RandomSplitter
     def _by_class(images):
         many = len(images.vocab)>=20
@@ -88,9 +96,8 @@ def _images(path, pattern, valid, skip, seed):
         return ClassSplitter(seen_pct=.2 if enough else 0, threshold_pct=.2 if many else 0, seed=seed)(images)
     splitters = dict(classes=_by_class, images=RandomSplitter(seed=seed))
     if valid not in splitters: raise ValueError(f'--valid is "classes" or "images", not {valid!r}')
-    if pattern: images = LabeledImages.from_name_re(path, pattern, splitters[valid])
-    else: images = LabeledImages.from_folder(path, None if _has_splits(path) else splitters[valid])
-    return images.check(skip)
+    if pattern: return LabeledImages.from_name_re(path, pattern, splitters[valid])
+    return LabeledImages.from_folder(path, None if _has_splits(path) else splitters[valid])
 
 def _has_splits(path):
     "Are there folders of training and validation images?"
@@ -246,14 +253,17 @@ def train(
     args = locals() | dict(resume=False)
     out,scratch = Path(out),scratch or arch=='small'
     check_out(out, resume=resume, images=path)
-    _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch, loss, minutes)
-    from siamese_verify.all import once, shared_store, start_ranks
+    _check_options(kind, size, epochs, lr, bs, fmr, folds, seed, scratch, loss, minutes, chunk)
+    from siamese_verify.all import once, shared_store, start_ranks, try_encoder, usual_encoder
     start_ranks()
-    images = once(_images, path, pattern, valid, skip, seed)
+    images = once(_images, path, pattern, valid, seed)
+    name = usual_encoder(scratch)[0] if arch is None else arch
+    once(try_encoder, name, min(size or 224, 1024), not scratch)
+    images = once(images.check, skip)
     print(images)
     n_folds = _n_folds(images, folds, valid)
     said = dict(arch=arch, size=size, epochs=epochs, bs=chunk or bs, minutes=minutes and minutes/(1+n_folds))
-    arch,size,epochs = once(_planned, images, out, 30_000 if scratch else 5_000, **said)
+    arch,size,epochs = once(_planned, images, out, scratch=scratch, **said)
     _check_trains(epochs, kind, scratch)
     args |= dict(arch=arch, size=size, epochs=epochs, minutes=None)
     store = shared_store(images, size)
@@ -276,7 +286,7 @@ def train(
     once(_end, out)
 
 # %% ../nbs/07_cli.ipynb #8595abf1
-def _planned(images, out, budget, minutes, **said):
+def _planned(images, out, minutes, **said):
     "Encoder, size and epochs, as said, or as planned; an interrupted training keeps what it had time for"
     from siamese_verify.all import plan_training, read_checkpoint
     begun = out/'.0.ckpt'
@@ -284,7 +294,7 @@ def _planned(images, out, budget, minutes, **said):
         command = shlex.split(read_checkpoint(begun)['facts']['options'])
         args = anno_parser(train).parse_args(command[2:])
         return args.arch,args.size,args.epochs
-    plan = plan_training(images, minutes, budget, **said)
+    plan = plan_training(images, minutes, **said)
     print(plan)
     return plan.arch,plan.size,plan.epochs
 

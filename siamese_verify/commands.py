@@ -39,14 +39,17 @@ def verify(
 
 def _verify_table(v, file, prior, json):
     "Answer the pairs in a CSV file on stdout"
-    import pandas as pd
     if file.suffix.lower()!='.csv': raise ValueError(f'{file} is one image: give two, or a CSV file of pairs')
-    if not file.is_file(): raise FileNotFoundError(f'there is no file {file}')
-    try: df = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e})') from e
-    df = v.verify_pairs(df, prior, path=file.parent)
+    df = v.verify_pairs(_read_table(file), prior, path=file.parent)
     print(df.to_json(orient='records') if json else df.to_csv(index=False), end='\n' if json else '')
     return 0
+
+def _read_table(file):
+    "A table as it is written, as `read_table` does, but without fastai"
+    import pandas as pd
+    if not file.is_file(): raise FileNotFoundError(f'there is no file {file}')
+    try: return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
+    except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e})') from e
 
 # %% ../nbs/06d_commands.ipynb #2091a6a8
 def is_pickle(
@@ -104,8 +107,7 @@ def enroll(
 def _source(path):
     "A folder, or the rows of a CSV file with paths relative to it"
     if path.is_dir() or path.suffix.lower()!='.csv': return path
-    import pandas as pd
-    df = pd.read_csv(path, dtype=str, keep_default_na=False)
+    df = _read_table(path)
     if 'file' in df: df = df.assign(file=[path.parent/o for o in df.file])
     return df
 
@@ -163,6 +165,7 @@ def explain(
     out = Path(out)
     if out.suffix.lower() not in ('.png','.svg','.pdf'): raise ValueError(f'--out is a file .png, .svg or .pdf, not {out}')
     if out.resolve() in (left.resolve(), right.resolve()): raise ValueError(f'--out {out} is one of the images')
+    if not out.parent.is_dir(): raise FileNotFoundError(f'--out {out}: there is no folder {out.parent}')
     if is_pickle(model): raise ValueError('explain takes a verifier: learn.verifier().save(folder)')
     e = load_verifier(model).explain(left, right, grid, size, fill)
     e.show().savefig(out, dpi=150)

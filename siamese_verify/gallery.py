@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/gallery.html.md"""
 __all__ = ['gallery_format', 'Gallery', 'check_name', 'named_images', 'Searches', 'spread_evenly', 'Found', 'GalleryFile']
 
 # %% ../nbs/06a_gallery.ipynb #c6b6ed8e
-import hashlib, json, math, threading, warnings
+import hashlib, json, math, threading, unicodedata, warnings
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -39,12 +39,13 @@ class Gallery:
         return f'Gallery: {len(self)} image{"s"*(len(self)!=1)} of {n} name{"s"*(n!=1)}'
 
 def check_name(
-    o, # What should be a name
-) -> str: # The same, as a string
+    o, # What should be a name: text, or a number
+) -> str: # Text, its accents in one piece, without blanks around it
     "A name that can be printed"
-    o = str(o)
-    if o.strip() and len(o)<=200 and o.isprintable(): return o
-    raise ValueError(f'a name is 1 to 200 characters that can be printed, not {o[:50]!r}')
+    is_name = isinstance(o, (str,int,float,np.number)) and not isinstance(o, bool) and o==o
+    name = unicodedata.normalize('NFC', str(o)).strip()
+    if is_name and name and len(name)<=200 and name.isprintable(): return name
+    raise ValueError(f'a name is 1 to 200 characters that can be printed, not {str(o)[:50]!r}')
 
 # %% ../nbs/06a_gallery.ipynb #0b21acec
 def named_images(
@@ -63,13 +64,10 @@ def named_images(
 
 def _in_folders(path):
     if not path.is_dir(): raise FileNotFoundError(f'there is no folder {path}')
-    known = Image.registered_extensions()
-    hidden = lambda f: any(o.startswith('.') for o in f.relative_to(path).parts)
-    files = sorted(f for f in path.rglob('*') if f.is_file() and not hidden(f))
-    others = [f.name for f in files if f.suffix.lower() not in known]
+    files,others = find_files(path, Image.registered_extensions())
     if others:
-        warnings.warn(f'by their names no images, and left out: {", ".join(others[:5])}{" …" if len(others)>5 else ""}')
-    files = [f for f in files if f.suffix.lower() in known]
+        names = [f.name for f in others]
+        warnings.warn(f'by their names no images, and left out: {", ".join(names[:5])}{" …" if len(names)>5 else ""}')
     names = [f.parent.relative_to(path).as_posix() for f in files]
     if '.' in names:
         raise ValueError(f'{files[names.index(".")]} is in no folder: the folder of an image is its name')
@@ -119,7 +117,7 @@ def remove(self:Gallery,
     name, # A name
 ) -> Gallery: # This gallery
     "Forget all images of a name"
-    keep = [o!=name for o in self.names]
+    keep = [o!=unicodedata.normalize('NFC', name).strip() for o in self.names]
     if all(keep): raise ValueError(f'nobody is called {name!r} in this gallery')
     self.names = [o for o,k in zip(self.names, keep) if k]
     self.e,self.strangers = self.e[keep],None
@@ -380,6 +378,7 @@ def load(cls:Gallery,
     verifier, # The `Verifier` that embedded it
 ) -> Gallery:
     "The gallery in a file"
+    if Path(file).is_dir(): raise ValueError(f'{file} is a folder: a gallery is a file, people.safetensors say')
     if not Path(file).is_file(): raise FileNotFoundError(f'there is no gallery {file}: make one with enroll')
     try: about,tensors = _read(file)
     except Exception as e:
@@ -409,9 +408,14 @@ def _checked(cls, about, tensors, verifier):
         raise ValueError('embeddings are N × D finite numbers')
     if hashlib.sha256(np.ascontiguousarray(e).tobytes()).hexdigest()!=about['sha256']:
         raise ValueError('the embeddings were changed')
+    names = about['names']
+    if not isinstance(names, list) or not all(isinstance(o, str) for o in names): raise ValueError('names are a list of texts')
+    n = len(verifier.config.get('probe') or [])
+    if len(e) and n and e.shape[1]!=n: raise ValueError(f'embeddings of {e.shape[1]} numbers, and the verifier gives {n}')
     if y.shape!=(len(e),) or y.dtype!=np.int32 or len(y) and not 0<=y.min()<=y.max()<len(about['names']):
         raise ValueError('each embedding has the number of a name')
-    res = cls(verifier, [about['names'][k] for k in y], e)
+    res = cls(verifier, [names[k] for k in y], e)
+    if any(np.isnan(o).any() for o in tensors.values()): raise ValueError('some distances are NaN')
     if all(o in tensors for o in fields): res.strangers = Searches(*(tensors[o] for o in fields))
     return res
 

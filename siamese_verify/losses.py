@@ -9,7 +9,6 @@ __all__ = ['PairCrossEntropy', 'check_targets', 'ContrastiveLoss', 'BatchLoss', 
 
 # %% ../nbs/03_losses.ipynb #300fa52f
 import inspect
-from difflib import get_close_matches
 from importlib import import_module
 
 from fastai.vision.all import *
@@ -156,17 +155,17 @@ def _metric_learning(kind, o, **kwargs):
     try: module = import_module(f'pytorch_metric_learning.{kind}')
     except ImportError as e:
         raise ImportError(f'{o} needs pytorch-metric-learning: pip install siamese_verify[metric]') from e
-    if not hasattr(module, o): raise ValueError(f'there is no {o} among the {kind} of pytorch-metric-learning{_like(o, dir(module))}')
-    return _made(getattr(module, o), **kwargs)
-
-def _like(o, names):
-    "Names that are similar to one that doesn't exist"
-    similar = get_close_matches(o, [n for n in names if n[0].isupper()])
-    return f'; is it {" or ".join(similar)}?' if similar else ''
+    known = [k for k,cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, nn.Module)]
+    if o in known: return _made(getattr(module, o), **kwargs)
+    raise ValueError(f'there is no {o} among the {kind} of pytorch-metric-learning{is_it(o, known)}')
 
 def _missing(cls, kwargs):
-    args = inspect.signature(cls).parameters.values()
-    return [o.name for o in args if o.default is o.empty and o.kind is o.POSITIONAL_OR_KEYWORD and o.name not in kwargs]
+    "The arguments that a class needs, or those that it hands on to"
+    for make in (o.__init__ for o in cls.__mro__ if '__init__' in vars(o)):
+        args = inspect.signature(make).parameters.values()
+        if not any(o.kind is o.VAR_POSITIONAL for o in args): break
+    wanted = [o.name for o in args if o.default is o.empty and o.kind is o.POSITIONAL_OR_KEYWORD]
+    return [o for o in wanted if o not in kwargs and o!='self']
 
 def _needs(cls, kwargs):
     missing = _missing(cls, kwargs)

@@ -313,12 +313,16 @@ def add_onnx(
     "Write `model.onnx` into a folder"
     folder = Path(folder)
     v = Verifier.load(folder)
+    if v.config.pop('onnx', None): _write_config(v, folder)    # until the new graph is told of, PyTorch answers
     file = v.export_onnx(folder/'model.onnx')
     data = file.read_bytes()
     v.config['onnx'] = dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+    _write_config(v, folder)
+    return file
+
+def _write_config(v, folder):
     text = json.dumps(v.config, indent=1, ensure_ascii=False, allow_nan=False)
     write_beside(folder/'config.json', text.encode())
-    return file
 
 def load_verifier(
     model, # Folder of a verifier, or an ONNX file

@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/serve.html.md"""
 __all__ = ['Refused', 'read_upload', 'Batches', 'batched', 'Service', 'Guard', 'is_local', 'create_app', 'serve']
 
 # %% ../nbs/06f_serve.ipynb #704023e1
-import asyncio, hmac, io, json, os, queue, socket, sys, threading, time
+import asyncio, hmac, io, json, math, os, queue, socket, sys, threading, time
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from html import escape
@@ -112,6 +112,8 @@ class Service:
     ):
         self.verifier = batched(verifier, bs, wait)
         self.people = GalleryFile(gallery, self.verifier) if gallery else None
+        check_between('fpir', fpir, 0, 1-1e-9)
+        if threshold is not None: Gallery(verifier).threshold(threshold)    # or an error
         self.search = dict(fpir=fpir, threshold=threshold)
         self.most_pixels,self.cores = most_pixels,threading.Semaphore(os.cpu_count() or 1)
 
@@ -403,7 +405,9 @@ def serve(
     "Answer over HTTP: verify, identify and enroll images that are uploaded"
     limits = dict(most_bytes=most_bytes, most_pixels=most_pixels, most_waiting=most_waiting, seconds=seconds)
     for k,o in limits.items():
-        if not o>0: raise ValueError(f'--{k} is above 0, not {o:g}')
+        if not 0<o<math.inf: raise ValueError(f'--{k} is above 0, not {o:g}')
+    if not 0<=port<2**16: raise ValueError(f'--port is a number from 0 to 65535, not {port}')
+    if not host.strip(): raise ValueError('--host is an address, such as 127.0.0.1; 0.0.0.0 are all that this machine has')
     _fastapi()
     app = create_app(load_verifier(model), gallery, fpir, threshold, **limits)
     if not is_local(host) and not _token(None):

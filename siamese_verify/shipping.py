@@ -145,8 +145,10 @@ def _made(learn, seed):
     versions |= dict(siamese_verify=__version__, python=sys.version.split()[0])
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
     program = Path(sys.argv[0]).name
-    command = shlex.join([program, *sys.argv[1:]]) if program=='siamese_verify' else None
+    command = _printable(shlex.join([program, *sys.argv[1:]])) if program=='siamese_verify' else None
     return dict(date=now, versions=versions, seed=seed, command=command, data=data_fingerprint(learn.dls.images))
+
+def _printable(text): return ''.join(o if o.isprintable() else o.encode('unicode_escape').decode() for o in text)
 
 # %% ../nbs/06b_shipping.ipynb #5a42c40b
 @patch

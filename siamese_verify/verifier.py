@@ -88,6 +88,7 @@ class Preprocessing:
         _check_choice('interpolation', self.interpolation, _filters)
         _check_choice('pad_mode', self.pad_mode, _pads)
         for o in 'height','width': check_between(o, getattr(self, o), 1, 2**15, int)
+        check_between('height × width', self.height*self.width, 1, 2**24, int)
         if (self.mean is None)!=(self.std is None): raise ValueError('mean and std go together')
         for o in [*(self.mean or []), *(self.std or [])]: check_between('statistics', o, -1e6, 1e6)
         if self.mean is not None and not len(self.mean)==len(self.std)==3:
@@ -337,6 +338,7 @@ def check_config(
 ) -> dict: # The same
     "Raise an error if a configuration isn't whole, or holds what isn't known here"
     if not isinstance(config, dict): raise ValueError('config.json is no table')
+    for o in _texts(config): _check_printable(o)
     if config.get('format')!=format_number:
         raise ValueError(f'format {config.get("format")!r} of a verifier, and this version reads {format_number}: '
                          'update siamese_verify, or save the verifier again')
@@ -373,6 +375,18 @@ def _check_added(config):
     if config.get('strangers') is not None: check_keys('strangers', config['strangers'], ('sha256','images','classes'))
     if 'precision' in config: _check_choice('precision', config['precision'], ('float16','int8'))
     if 'onnx' in config: check_keys('onnx', config['onnx'], ('sha256','bytes'))
+
+def _texts(o):
+    "All texts in a configuration, and the keys of its tables"
+    if isinstance(o, str): yield o
+    elif isinstance(o, dict):
+        for k,v in o.items(): yield from (str(k), *_texts(v))
+    elif isinstance(o, (list,tuple)):
+        for v in o: yield from _texts(v)
+
+def _check_printable(o):
+    "Raise an error if a text would do something to a terminal"
+    if re.search('[\x00-\x08\x0b-\x1f\x7f-\x9f]', o): raise ValueError(f'a text holds control characters: {o[:50]!r}')
 
 # %% ../nbs/06_verifier.ipynb #e7c6b890
 def _check_calibration(c):
@@ -718,21 +732,34 @@ def load(cls:Verifier,
     config = read_config(folder)
     check_keys('config.json', config, [*_keys,'weights','probe'], ('strangers','onnx','histogram'))
     _check_weights(config['weights'])
+    file = _told_of(Path(folder)/'model.safetensors', config['weights'])
+    data = _read_weights(file, config['weights'])
+    _check_size(config['encoder'], len(data), file)
     encoder = build_encoder(config['encoder'])
-    _load_weights(encoder, _told_of(Path(folder)/'model.safetensors', config['weights']), config['weights'])
+    _load_weights(encoder, data, file)
     v = cls(encoder.to(device), config, load_strangers(folder, config))
     v.check_probe()
     return v
 
-def _load_weights(encoder, file, wanted):
-    from safetensors.torch import load
+def _read_weights(file, wanted):
     if not file.is_file(): raise FileNotFoundError(f'{file} is missing')
     n = file.stat().st_size
     if n!=wanted['bytes']: raise ValueError(f'{file} has {n:,} bytes, not {wanted["bytes"]:,}: it was cut or changed')
     data = file.read_bytes()
-    if hashlib.sha256(data).hexdigest()!=wanted['sha256']:
-        raise ValueError(f'{file} is not the file that config.json tells of (its SHA-256 differs): '
-                         'copy the folder again')
+    if hashlib.sha256(data).hexdigest()==wanted['sha256']: return data
+    raise ValueError(f'{file} is not the file that config.json tells of (its SHA-256 differs): '
+                     'copy the folder again')
+
+def _check_size(layers, n_bytes, file):
+    "Raise an error if layers are larger than the file of their weights, before they take any memory"
+    import torch
+    own = [(k,o) for k,o in enumerate(layers) if o['kind'] in ('small','linear','affine')]    # others are as large as their name says
+    with torch.device('meta'): n = sum(x.numel() for k,o in own for x in _build(o, k).state_dict().values())
+    if n<=n_bytes: return
+    raise ValueError(f'{file} does not hold the weights of this encoder ({n_bytes:,} bytes for {n:,} numbers)')
+
+def _load_weights(encoder, data, file):
+    from safetensors.torch import load
     try: encoder.load_state_dict(load(data))
     except Exception as e:
         raise ValueError(f'{file} does not hold the weights of this encoder ({str(e).splitlines()[0]})') from e

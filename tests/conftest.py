@@ -5,7 +5,10 @@ from hypothesis import settings
 settings.register_profile('fixed', derandomize=True, deadline=None)
 settings.load_profile('fixed')
 
-def pytest_addoption(parser): parser.addoption('--drill', action='store_true', help='also run what takes long')
+def pytest_addoption(parser):
+    parser.addoption('--drill', action='store_true', help='also run what takes long')
+    parser.addoption('--fuzz', type=int, help='cases of each kind in tests/hostile/test_fuzz.py, others each time, instead of the same 40')
+
 def pytest_configure(config): config.addinivalue_line('markers', 'drill: takes long; runs with --drill')
 
 def pytest_collection_modifyitems(config, items):

@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np, torch
 from fastai.vision.all import aug_transforms, load_learner, set_seed
 
-from siamese_verify import commands
+from siamese_verify import commands, onnx
 from siamese_verify.checkpoints import *
 from siamese_verify.data import *
 from siamese_verify.datasets import *
@@ -129,6 +129,24 @@ class VerifierSaved(Saved):
         assert next(v.encoder.parameters()).eq(v.threshold).all() and (v.strangers[0]==v.threshold).all()
         return v.threshold
 
+class GraphAdded(Saved):
+    "A graph beside new weights; after each kill somebody answers, with them or with the graph that was there"
+    def __init__(self, path):
+        super().__init__(path)
+        self.image = np.random.default_rng(0).integers(0, 256, (20,20,3), np.uint8)
+        onnx.add_onnx(self.path/'model')
+        self.graph = (self.path/'model/model.onnx').read_bytes()
+    def save(self, k):
+        "A graph of another name each time, as another version of PyTorch writes another one"
+        def export(v, file):
+            write_beside(file, self.graph+b'\x62\x08%08d' % k)    # a field that nobody knows
+            return file
+        with mock.patch.object(Verifier, 'export_onnx', export): onnx.add_onnx(self.path/'model')
+    def there(self):
+        v = onnx.load_verifier(self.path/'model')
+        np.testing.assert_allclose(v.embed([self.image]), self.v.embed([self.image]), atol=1e-4)
+        return int((self.path/'model/model.onnx').read_bytes()[-8:])
+
 class LearnerExported(Saved):
     def save(self, k):
         self.number(self.learn.model, k)
@@ -204,7 +222,7 @@ def killed(o, last, seconds):
     return int(told[-1]) if told else last
 
 goes_on = dict(train=train, count=count, embed=embed, fill=fill)
-saves = dict(verifier=VerifierSaved, export=LearnerExported, save=LearnerSaved, enroll=Enrolled, report=Reported)
+saves = dict(verifier=VerifierSaved, graph=GraphAdded, export=LearnerExported, save=LearnerSaved, enroll=Enrolled, report=Reported)
 
 if __name__=='__main__':
     what,path = sys.argv[1],Path(sys.argv[2])

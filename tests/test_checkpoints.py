@@ -28,7 +28,7 @@ def train(digits, file, epochs=1):
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, 1e-2, cbs=Checkpoint(file))
 
 @pytest.mark.drill
-@pytest.mark.parametrize('what', ['train','count','embed','fill','verifier','export','save','enroll','report'])
+@pytest.mark.parametrize('what', ['train','count','embed','fill','verifier','graph','export','save','enroll','report'])
 def test_killed(what, tmp_path):
     "Twenty kills each: what was finished is there, a new start goes on, and the end is the same"
     script = Path(__file__).with_name('killed.py')

@@ -109,3 +109,10 @@ def test_bad_classes():
     loss = AllPairsLoss(PairCrossEntropy())
     for y in torch.eye(4).long(), torch.arange(3), torch.zeros(4, 1):
         with pytest.raises(ValueError, match='4 images, but classes of shape'): loss(e, y)
+
+@pytest.mark.filterwarnings('ignore::DeprecationWarning', 'ignore::torch.jit.TracerWarning')
+def test_traced():
+    "TorchScript takes the encoder, for as many images as there are"
+    encoder = small_encoder(n_out=8, n_layers=2).eval()
+    traced = torch.jit.trace(encoder, x1[:3])
+    torch.testing.assert_close(traced(x2), encoder(x2))

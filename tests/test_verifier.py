@@ -1,5 +1,5 @@
 "What comes in a folder of a stranger: it answers as the learner does, or it ends in one line and runs nothing"
-import json, os, pickle, shutil, subprocess, sys
+import hashlib, json, os, pickle, shutil, subprocess, sys
 
 import numpy as np, pytest
 from PIL import Image
@@ -69,6 +69,26 @@ def other_file(f): edit(f, weights=json.loads((f/'config.json').read_text())['we
 def checkpoint(f): edit(f, encoder=[dict(kind='timm', name='resnet18', needs_pool=True, pool='avg', options=dict(checkpoint_path='x.pth'))])
 def from_hub(f): edit(f, encoder=[dict(kind='timm', name='hf-hub:evil/model', needs_pool=True, pool='avg', options={})])
 def giant(f): edit(f, encoder=[dict(kind='small', n_out=10**9, n_layers=3)])
+def large(f): edit(f, encoder=[dict(kind='small', n_out=2**14, n_layers=14)])    # 6 GB, if it were made
+def large_behind(f): edit(f, encoder=[recipe, dict(kind='affine', n_in=2**16, n_out=2**16)])
+def pixels(f): edit(f, preprocessing=config()['preprocessing'] | dict(height=2**15, width=2**15))
+def terminal(f): edit(f, not_measured=['\x1b[31mred'])
+def terminal_key(f): edit(f, made=dict(versions={'\x07':'1'}))
+def deep_inside(f): (f/'config.json').write_text((f/'config.json').read_text().replace('"threshold": 0.1', '"threshold": '+10**5*'['+10**5*']'))
+def long_number(f): (f/'config.json').write_text((f/'config.json').read_text().replace('"threshold": 0.1', '"threshold": '+10**4*'1'))
+def pipe(f): (f/'config.json').unlink(); os.mkfifo(f/'config.json')
+def pipe_of_weights(f): (f/'model.safetensors').unlink(); os.mkfifo(f/'model.safetensors')
+def zeros(f): (f/'config.json').unlink(); (f/'config.json').symlink_to('/dev/zero')
+def to_itself(f): (f/'config.json').unlink(); (f/'config.json').symlink_to('config.json')
+def extra_tensor(f): tensors(f, lambda t: t | dict(extra=np.zeros(3, np.float32)))
+def whole_numbers(f): tensors(f, lambda t: {k:o.astype(np.int8) for k,o in t.items()})
+def other_shape(f): tensors(f, lambda t: {k:o[...,:1].copy() if o.ndim==4 else o for k,o in t.items()})
+def nan_weights(f): tensors(f, lambda t: {k:o*np.float32('nan') if o.dtype==np.float32 else o for k,o in t.items()})
+def tensors(f, change):
+    from safetensors.numpy import load, save
+    data = save(change(load((f/'model.safetensors').read_bytes())))
+    (f/'model.safetensors').write_bytes(data)
+    edit(f, weights=json.loads((f/'config.json').read_text())['weights'] | dict(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)))
 def other_layers(f): edit(f, encoder=[recipe | dict(n_out=8)])
 def no_digest(f): edit(f, weights={})
 def nothing(f): edit(f, weights=None)
@@ -92,7 +112,8 @@ hostile = {
     large_config:'has 100,000,000 bytes', deep_config:'cannot be read', no_table:'is no table', not_json:'cannot be read',
     version:'format 2 of a verifier', unknown:'auto_map is not known', missing:'threshold is missing', nan:'NaN is no number', huge:'threshold is a number',
     text:"not '0.1'", true:'not True', climbing:'torchvision has no model', any_name:'fastai has no model', other_file:'file is not known', checkpoint:'checkpoint_path is not known',
-    from_hub:'timm has no model', giant:'n_out is a whole number', other_layers:'does not hold the weights', second_encoder:'the kind of a layer is',
+    from_hub:'timm has no model', giant:'n_out is a whole number', large:'does not hold the weights', large_behind:'does not hold the weights', pixels:'height × width is a whole number', terminal:'control characters', terminal_key:'control characters', deep_inside:'cannot be read', long_number:'cannot be read',
+    pipe:'there is no verifier', pipe_of_weights:'is missing', zeros:'there is no verifier', to_itself:'there is no verifier', extra_tensor:'does not hold', whole_numbers:'of its length away', other_shape:'does not hold', nan_weights:'NaN or infinite', other_layers:'does not hold the weights', second_encoder:'the kind of a layer is',
     no_digest:'weights', nothing:'weights', strangers:'strangers', graph:'onnx', one_layer:'encoder is a list of layers', no_kind:'encoder is a list of layers',
     metric:'metric is', size:'height is', resize:'of its length away', calibration:'calibration', band:'low is above high', rates:'rates of valid is a table',
     other_probe:'of its length away', text_probe:'probe'}
@@ -168,6 +189,35 @@ def test_hostile_gallery(verifier, change, tmp_path, monkeypatch):
 @pytest.mark.parametrize('name', ['', ' ', 'a\x1b[2J', 'a\nb', 'x'*201])
 def test_names_are_printable(verifier, name):
     with pytest.raises(ValueError, match='a name is'): verifier.enroll({name:image(0)})
+
+@pytest.mark.parametrize('name', [None, float('nan'), True, b'ann', ('a','b'), 'a\u202eb', '\udce9'])
+def test_names_are_texts(verifier, name):
+    with pytest.raises(ValueError, match='a name is'): verifier.enroll({name:image(0)})
+
+def test_names_however_they_are_typed(verifier):
+    g = verifier.enroll({'Zo\u00e9':image(1), 'Zoe\u0301 ':image(3), 'b':image(4)})
+    assert g.names==['Zo\u00e9','Zo\u00e9','b'] and g.remove('Zoe\u0301').names==['b']
+
+def few_numbers(t, about): t['embeddings'] = t['embeddings'][:,:3].copy()
+def half(t, about): t['embeddings'] = t['embeddings'].astype(np.float16)
+def one_text(t, about): about['names'] = 'ab'
+def no_texts(t, about): about['names'] = [None,7]
+def nested(t, about): about['names'] = [['a'],'b']
+def long_name(t, about): about['names'] = ['x'*10**6,'b']
+def nan_distances(t, about): t['strangers.nearest'] = t['strangers.nearest']*np.nan
+@pytest.mark.parametrize('change,message', [(few_numbers,'embeddings of 3 numbers'), (half,'finite numbers'), (one_text,'list of texts'), (no_texts,'list of texts'), (nested,'list of texts'), (long_name,'a name is'), (nan_distances,'NaN')], ids=lambda o: getattr(o, '__name__', ''))
+def test_galleries_that_were_signed_again(verifier, change, message, tmp_path):
+    from safetensors import safe_open
+    from safetensors.numpy import save
+    gallery = verifier.enroll({'ann':image(1), 'bob':image(3)})
+    gallery.measure()
+    file = gallery.save(tmp_path/'g.safetensors')
+    with safe_open(file, 'np') as f: about,tensors = json.loads(f.metadata()['gallery']),{k:f.get_tensor(k) for k in f.keys()}
+    change(tensors, about)
+    about['sha256'] = hashlib.sha256(tensors['embeddings'].tobytes()).hexdigest()
+    file.write_bytes(save(tensors, dict(gallery=json.dumps(about))))
+    with pytest.raises(ValueError, match=f'g.safetensors.*{message}') as e: Gallery.load(file, verifier)
+    assert len(str(e.value).splitlines())==1
 
 def test_name_is_no_path(verifier, tmp_path):
     "A name that climbs is only text"

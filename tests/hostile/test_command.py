@@ -16,11 +16,31 @@ def d(tmp_path_factory):
     return path
 
 options = {f'{k}_{v}':([f'--{k}={v}'], m) for k,vs,m in [
-    ('lr', ('0','-1','nan','inf','-1e-3'), '--lr is a number'), ('epochs', ('-1',), '--epochs is a whole number of 0 or more'), ('bs', ('0','-1','1','3'), '--bs is a whole number of 4 or more'), ('size', ('0','-8'), '--size is a whole number'),
+    ('lr', ('0','-1','nan','inf','-1e-3'), '--lr is a number'), ('epochs', ('-1',), '--epochs is a whole number of 0 or more'), ('bs', ('0','-1','1','3'), '--bs is a whole number of 4 or more'), ('size', ('0','-8','100000'), '--size is a whole number'),
+    ('chunk', ('0','-1'), '--chunk is a whole number of 1 or more'), ('minutes', ('0','-1','nan','inf'), '--minutes is a number'),
     ('seed', ('-1',), '--seed is a whole number of 0 or more'), ('fmr', ('0','-1','1','2','nan','inf'), '--fmr is a number'), ('folds', ('-1','1','2'), '--folds'), ('kind', ('heads','','Threshold'), '--kind is head, threshold or distance'), ('valid', ('class','x'), '--valid is "classes" or "images"'),
     ('pattern', ('(', '[', '*'), 'is no regular expression'), ('pattern', (r'\d', 'x'), 'has no group'), ('pattern', ('(zzz)',), 'does not match')] for v in vs} | {
     f'{k}_{v}':([f'--{k}={v}'], m) for k,vs,m in [('lr', ('x',''), 'invalid float value'), ('epochs', ('1.5','x','1e3'), 'invalid int value'), ('size', ('8.5',), 'invalid int value'), ('foo', ('1',), 'unrecognized arguments')] for v in vs} | dict(
     epochs_0=(['--epochs','0'], '--epochs 0 keeps a pretrained encoder as it is'), fmr_head=(['--fmr','.1','--kind','head'], '--fmr is for a threshold or a distance, not for a head'))
+known_before = dict(
+    arch=(['--arch','resnt18'], "there is no encoder 'resnt18' in torchvision or timm; is it resnet18"), arch_of_nothing_like=(['--arch','§§'], "there is no encoder '§§' in torchvision or timm: siamese_verify encoders lists some"),
+    arch_empty=(['--arch',''], "there is no encoder ''"), arch_of_boxes=(['--arch','raft_large','--scratch'], 'raft_large has no pooling layer'), arch_of_films=(['--arch','swin3d_t','--scratch'], 'swin3d_t does not embed an image of 8 × 8'),
+    too_small=(['--arch','inception_v3','--scratch'], 'inception_v3 does not embed an image of 8 × 8 pixels'), no_weights=(['--arch','resnet18'], 'the pretrained weights of resnet18 could not be downloaded'), no_tag=(['--arch','resnet18.foo'], 'Invalid pretrained tag'),
+    loss=(['--loss','TripletLoss'], 'is it .*TripletMarginLoss'), loss_of_none=(['--loss','WeightRegularizerMixin'], 'there is no WeightRegularizerMixin|does not train'), loss_of_losses=(['--loss','MultipleLosses'], 'MultipleLosses needs losses'),
+    base=(['--loss','BaseMetricLossFunction'], 'BaseMetricLossFunction does not train on images with classes'), loss_without_labels=(['--loss','VICRegLoss'], 'VICRegLoss does not train on images with classes'))
+@each('o', known_before)
+def test_what_is_known_before_an_image_is_opened(o, d, tmp_path, monkeypatch, capsys):
+    if '--loss' in o[0]: pytest.importorskip('pytorch_metric_learning')
+    def offline(*args, **kwargs): raise OSError('Name or service not known')
+    monkeypatch.setattr('torch.hub.load_state_dict_from_url', offline)
+    monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', offline)
+    monkeypatch.setattr('siamese_verify.data.LabeledImages.check', lambda *args: pytest.fail('the images are read'))
+    monkeypatch.setattr(sys, 'argv', ['siamese_verify','train',str(d),'--out',str(tmp_path/'m'),'--size','8','--epochs','1',*o[0]])
+    with pytest.raises(SystemExit) as e: main()
+    err = capsys.readouterr().err.strip().splitlines()
+    assert e.value.code==2 and len(err)==1 and re.search(o[1], err[0]), err
+    assert not (tmp_path/'m').exists()
+
 @each('o', options)
 def test_options_of_train(o, d, tmp_path, monkeypatch, capsys):
     args = ['siamese_verify','train',str(d),'--arch','small','--out',str(tmp_path/'m'),'--size','8',*o[0]]

@@ -1,11 +1,14 @@
 "One door for files: real paths, one identity for each file, and what's left out is counted and named"
-import os, shutil, unicodedata
+import os, shutil, socket, unicodedata
+from dataclasses import asdict
 
 import numpy as np, pandas as pd, pytest, torch
 from PIL import Image
 
 from cases import *
 from siamese_verify.all import ClassSplitter, LabeledImages, Pairs
+from siamese_verify.gallery import Gallery
+from siamese_verify.verifier import Preprocessing, Verifier, build_encoder
 
 def draw(path, *names):
     for k,o in enumerate(names):
@@ -156,3 +159,24 @@ def test_copies_are_told(d, make):
     make(d/'b/copy.png', d/'a/0.png')
     images = LabeledImages.from_folder(d)
     assert any('exact copies across' in o and 'a/0.png' in o and 'b/copy.png' in o for o in images.audit().lines())
+
+# what is added to a folder of people, and how their enrolment ends: nobody is left out without a word
+people = dict(
+    pipe=(lambda d: os.mkfifo(d/'a/x.png'), fails('there is no file .*x.png')), socket=(lambda d: bound(d/'a/x.png'), fails('there is no file .*x.png')), broken_link=(lambda d: link(d/'a/x.png', d/'nowhere.png'), fails('there is no file .*x.png')), link_to_itself=(lambda d: link(d/'a/x.png', 'x.png'), fails('there is no file .*x.png')),
+    device=(lambda d: link(d/'a/x.png', '/dev/zero'), fails('there is no file .*x.png')), link_to_a_parent=(lambda d: link(d/'a/loop', d), fails('the same folder as')), linked_person=(lambda d: link(draw(d.parent/'e', 'e/7.png', 'e/8.png') and d/'e', d.parent/'e/e'), lambda g: 'e' in g.names),
+    empty=(lambda d: write(d/'a/x.png', ''), fails('x.png cannot be read as an image')), texts=(lambda d: write(d/'a/x.txt'), warns('left out: x.txt')), nobody=(lambda d: (d/'e').mkdir(), warns('left out: e')), hidden=(lambda d: draw(d, '..e/0.png'), warns(r'left out: \.\.e')),
+    two_lines=(lambda d: draw(d, 'a\nb/9.png'), fails('a name is 1 to 200 characters that can be printed')), turned_about=(lambda d: draw(d, '\u202ea/9.png'), fails('a name is')), accents=(lambda d: both_ways(d), lambda g: g.names.count('\u00e9')==2), of_windows=(lambda d: draw(d, 'CON/other/9.png'), lambda g: 'CON/other' in g.names))
+def bound(f): sock = socket.socket(socket.AF_UNIX); os.chdir(f.parent); sock.bind(f.name)
+def both_ways(d):
+    for k,o in enumerate(('\u00e9','e\u0301')): draw(d/o, *[f'{n}.png' for n in range(3*k+20)])    # another picture each
+    for o in '\u00e9','e\u0301': [f.unlink() for f in sorted((d/o).iterdir(), key=lambda f: int(f.stem))[:-1]]
+@each('o', people)
+def test_enrolment(o, d, monkeypatch):
+    monkeypatch.chdir(d)
+    for k,f in enumerate(sorted(d.rglob('*.png'))): Image.fromarray(np.random.default_rng(100+k).integers(0, 256, (4,6,3), dtype=np.uint8)).save(f)
+    o[0](d)
+    torch.manual_seed(0)
+    recipe = dict(kind='small', n_out=16, n_layers=2)
+    config = dict(format=1, library='siamese_verify', encoder=[recipe], preprocessing=asdict(Preprocessing('squish', 8, 8)), metric='normalized_squared_euclidean_distance', threshold=.1,
+                  fitted=dict(on=None, objective=None, warning=None), calibration=None, unsure=None, rates={}, not_measured=[], made={})
+    end(lambda: Verifier(build_encoder([recipe]), config).enroll(d), o[1])

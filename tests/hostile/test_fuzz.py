@@ -17,7 +17,11 @@ def named(do, *words):
         assert len(str(e).split())>3 and all(o in str(e) for o in words), repr(e)
         return False
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.fixture
+def few(request):
+    "The same cases each time, or as many others as `--fuzz` says"
+    n = request.config.getoption('--fuzz')
+    return settings(max_examples=n or 40, derandomize=not n, deadline=None, suppress_health_check=list(HealthCheck))
 
 @st.composite
 def damaged(draw, whole):
@@ -36,7 +40,7 @@ def image_bytes(format, k):
 
 pictures = {o:[image_bytes(o, k) for k in range(6)] for o in ('JPEG','PNG','TIFF','WEBP')}
 @pytest.mark.parametrize('format', pictures)
-def test_images(format, tmp_path_factory):
+def test_images(format, few, tmp_path_factory):
     "What `check` passes can be opened"
     file = tmp_path_factory.mktemp('images')/f'x.{format.lower()}'
     @few
@@ -56,7 +60,7 @@ def tables(draw):
     text = draw(st.sampled_from(['\n','\r\n','\r'])).join(draw(st.sampled_from([',',',',';','\t'])).join(o) for o in rows)
     return draw(damaged([text.encode(draw(st.sampled_from(['utf-8','utf-16','latin1'])), 'replace') or b' ']))
 
-def test_tables(tmp_path_factory):
+def test_tables(few, tmp_path_factory):
     path = tmp_path_factory.mktemp('tables')
     for o in 'ab': Image.new('L', (4,4)).save(path/f'{o}.png')
     @few
@@ -72,7 +76,7 @@ def places(o, path=()):
     if path: yield path
     for k in o if isinstance(o, dict) else range(min(len(o), 3)) if isinstance(o, list) else (): yield from places(o[k], (*path,k))
 
-def test_verifiers(tmp_path_factory, capsys):
+def test_verifiers(few, tmp_path_factory, capsys):
     "Never a NaN for an answer"
     recipe = dict(kind='small', n_out=8, n_layers=2)
     preprocessing = dict(method='crop', height=8, width=8, interpolation='bilinear', pad_mode='reflection', mean=[.5]*3, std=[.25]*3)

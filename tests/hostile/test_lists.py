@@ -31,7 +31,9 @@ tables = dict(
     true=('file,label\na/0.png,True\na/1.png,true\nb/0.png,yes\nb/1.png,no', warns("blanks, case or spelling alone: 'True', 'true'")), absolute=('file,label\n/etc/hostname,a', fails('cannot be read|needs|images')), folder=('file,label\na,a', fails('1 files are missing: .*a')),
     split=(csv.replace('file,label', 'file,label,split').replace('.png,a', '.png,a,train').replace('.png,b', '.png,b,train').replace('.png,c', '.png,c,valid').replace('.png,d', '.png,d,VALID'), lambda o: len(o.splits['valid'])==6),
     unknown_split=(csv.replace('file,label', 'file,label,split').replace('.png,a', '.png,a,tets').replace('.png,b', '.png,b,train').replace('.png,c', '.png,c,valid').replace('.png,d', '.png,d,valid'), fails("3 rows have no split: 'tets' in column 'split', row 0; write True or False, or train")),
-    empty_split=(csv.replace('file,label', 'file,label,is_valid').replace('.png,', '.png,a,')+'\n', fails("12 rows have no split|cells of column 'is_valid'")), quote_open=(csv+'\n"a/0.png,a', fails('cannot be read as a table|missing|empty')))
+    empty_split=(csv.replace('file,label', 'file,label,is_valid').replace('.png,', '.png,a,')+'\n', fails("12 rows have no split|cells of column 'is_valid'")), twice_in_the_header=('file,file,label\na/0.png,a/1.png,a', fails('x.csv has several columns called file: rename all but one')), quote_that_closes_later=(csv.replace(".png,a", ".png,\"a", 2), fails('have several lines .is a quote not closed')), cell_of_two_lines=(csv.replace('.png,b', '.png,"b\nc"'), fails('3 cells of column .label. have several lines')),
+    carriage_returns=(csv.replace('\n', '\r'), vocab(*'abcd')), backslashes=(csv.replace('a/', 'a\\'), fails('3 files are missing')), home=(csv.replace('a/', '~/a/'), fails('3 files are missing')), blanks_around=(csv.replace('a/0.png', ' a/0.png '), fails('1 files are missing')), blanks_in_the_header=(csv.replace(',label', ', label'), vocab(*'abcd')), zip=(b'PK\3\4'+bytes(range(256)), fails('cannot be read as a table')),
+    quote_open=(csv+'\n"a/0.png,a', fails('cannot be read as a table|missing|empty')))
 @each('o', tables)
 def test_tables_of_images(o, d):
     (d/'x.csv').write_bytes(o[0] if isinstance(o[0], bytes) else o[0].encode())
@@ -105,3 +107,10 @@ sets = dict(no_labels=(lambda: Pairs(LabeledImages(names, valid=[0])), 'pairs ar
     empty_split=(lambda: Pairs(images(valid=[])), 'there are no images in valid'), all_valid=(lambda: Pairs(images(valid=range(16))), 'there are no images in train'), no_images=(lambda: Pairs(names), 'images are LabeledImages, not list'), oversample=(lambda: Pairs(images(), same=0).oversample(), 'all training pairs are of one kind'), one_valid_class=(lambda: Pairs(images(valid=range(4))), 'all images in valid are of one class'))
 @each('o', sets)
 def test_sets_without_pairs(o): end(o[0], fails(o[1]))
+
+spelled = dict(TRUE=('TRUE','FALSE'), true=('true','false'), one=('1','0'), float=('1.0','0.0'), names=('valid','train'), mixed=('VAL','Train')) | {o:(o,'0') for o in ('yes','t','y',' True','-1','2','wahr')}
+@each('o', spelled)
+def test_how_a_split_is_spelled(o, d):
+    (d/'x.csv').write_text('\n'.join(['file,label,fold', *(f'{r},{o[r[0] in "ab"]}' for r in rows)]))
+    known = o[1]!='0' or o[0]=='1'
+    end(lambda: len(LabeledImages.from_csv(d/'x.csv', valid='fold').splits['valid']), 6 if known else fails("6 rows have no split: .*; write True or False"))

@@ -1,11 +1,13 @@
 "One door for pixels: the rule is by type and mode, never by the values of a file"
-import io, struct, zlib
+import io, os, struct, zlib
+from pathlib import Path
 
 import numpy as np, pytest, torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from cases import *
 from siamese_verify.data import open_image
+from siamese_verify.verifier import read_image
 
 grey = np.linspace(0, 255, 24).astype(np.uint8).reshape(4,6)
 def shown(o, **kwargs): return np.asarray(open_image(o, **kwargs))
@@ -120,3 +122,54 @@ def test_sets_that_are_nearly_black(tmp_path):
     for f in images.files: open_image(f, scale=4080).save(f)
     end(images.check, lambda o: o is images)
     assert is_grey(shown(images.files[0]))
+
+square = np.zeros((16,24,3), np.uint8)    # a white corner tells how it was turned
+square[:8,:12] = 255
+ways = {1:square, 2:square[:,::-1], 3:square[::-1,::-1], 4:square[::-1], 5:square.transpose(1,0,2), 6:np.rot90(square, -1), 7:np.rot90(square, 2).transpose(1,0,2), 8:np.rot90(square)}
+@pytest.mark.parametrize('turn', ways)
+@pytest.mark.parametrize('suffix', ['jpg','png','tif','webp'])
+def test_turned_once(suffix, turn, tmp_path):
+    "By us or by Pillow, which turns a TIFF as it reads it; alike for training and for answering"
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    f = save(Image.fromarray(square), tmp_path/f'x.{suffix}', exif=exif)
+    for o in open_image(f), read_image(f), open_image(open_image(f)):
+        a = np.asarray(o)
+        assert a.shape==ways[turn].shape and abs(a.astype(int)-ways[turn]).max()<30
+
+def png(path, depth, kind, pixel, n=4):
+    "A PNG of n by n equal pixels of big-endian values"
+    def _chunk(name, data): return struct.pack('>I', len(data))+name+data+struct.pack('>I', zlib.crc32(name+data))
+    rows = (b'\0'+np.array(pixel, f'>u{depth//8}').tobytes()*n)*n
+    head = struct.pack('>IIBBBBB', n, n, depth, kind, 0, 0, 0)
+    return write(path, b'\x89PNG\r\n\x1a\n'+_chunk(b'IHDR', head)+_chunk(b'IDAT', zlib.compress(rows))+_chunk(b'IEND', b''))
+
+black = Image.new('RGB', (4,4))
+def pages(path, **kwargs): return save(Image.new('RGB', (4,4), 'white'), path, save_all=True, append_images=[black,black], **kwargs)
+srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+white = dict(
+    rgba16_transparent=lambda p: png(p/'x.png', 16, 6, [0xffff,0,0,0]), la16_transparent=lambda p: png(p/'x.png', 16, 4, [0,0]), rgb16=lambda p: png(p/'x.png', 16, 2, [0xffff]*3), rgba8_transparent=lambda p: png(p/'x.png', 8, 6, [9,9,9,0]),
+    palette_transparent=lambda p: save(Image.new('RGB', (4,4), 'red').convert('P', palette=1), p/'x.png', transparency=0), gif_transparent=lambda p: save(Image.new('P', (4,4), 3), p/'x.gif', transparency=3), la_tif=lambda p: save(Image.new('LA', (4,4), (0,0)), p/'x.tif'),
+    cmyk=lambda p: save(Image.new('CMYK', (16,16)), p/'x.jpg'), ycbcr=lambda p: save(Image.new('RGB', (16,16), 'white').convert('YCbCr'), p/'x.jpg'), lab=lambda p: save(Image.new('LAB', (4,4), (255,128,128)), p/'x.tif'), one_bit=lambda p: save(Image.new('1', (4,4), 1), p/'x.bmp'),
+    first_of_gif=lambda p: pages(p/'x.gif'), first_of_webp=lambda p: pages(p/'x.webp', lossless=True), first_of_tif=lambda p: pages(p/'x.tif'), first_of_mpo=lambda p: pages(p/'x.mpo', quality=100), first_of_apng=lambda p: pages(p/'x.png'),
+    profile=lambda p: save(Image.new('RGB', (4,4), 'white'), p/'x.png', icc_profile=srgb), profile_of_rubbish=lambda p: save(Image.new('RGB', (4,4), 'white'), p/'x.png', icc_profile=b'rubbish'),
+    jpeg2000=lambda p: save(Image.new('RGB', (4,4), 'white'), p/'x.jp2'), sixteen_of_jpeg2000=lambda p: save(Image.fromarray(np.full((4,4), 65535, np.uint16)), p/'x.jp2'), narrow=lambda p: save(Image.new('L', (1,10000), 255), p/'x.png'), other_suffix=lambda p: save(Image.new('RGB', (4,4), 'white'), p/'x.jpg', format='GIF'))
+@each('make', white)
+def test_what_a_person_sees_as_white(make, tmp_path):
+    f = make(tmp_path)
+    for read in open_image, read_image: end(lambda: np.asarray(read(f)), lambda a: a.min()>=253)
+
+no_files = dict(pipe=lambda p: os.mkfifo(p/'x.png') or p/'x.png', zeros=lambda p: Path('/dev/zero'), nothing=lambda p: Path('/dev/null'), loop=lambda p: (p/'x.png').symlink_to('x.png') or p/'x.png', to_zeros=lambda p: (p/'x.png').symlink_to('/dev/zero') or p/'x.png',
+    nul=lambda p: 'a\0b.png', tilde=lambda p: '~/x.png', backslash=lambda p: 'a\\x.png', newline=lambda p: 'a\nb.png', surrogate=lambda p: 'a\udce9.png', nobody=lambda p: '')
+@each('make', no_files)
+def test_what_is_no_file(make, tmp_path):
+    "Nothing waits for a pipe, or reads a device to its end"
+    f = make(tmp_path)
+    for read in open_image, read_image: end(lambda: read(f), fails('there is no file'))
+
+@each('size', dict(none_wide=(0,4), none_high=(4,0), huge=(2**31-1,1)))
+def test_sizes_that_a_header_makes_up(size, tmp_path):
+    f = png(tmp_path/'x.png', 8, 2, [255]*3)
+    data = f.read_bytes()
+    write(f, data.replace(struct.pack('>II', 4, 4), struct.pack('>II', *size)))
+    for read in open_image, read_image: end(lambda: read(f), fails('cannot be read as an image'))
