@@ -223,7 +223,7 @@ def _lite0(children, pool): return _pooled(_cut(_timm_model('tf_efficientnet_lit
 def _timm_model(name, **kwargs):
     try: import timm
     except ImportError as e:
-        raise ImportError(f'the encoder {name!r} needs timm: pip install siamese_verify[timm]') from e
+        raise ImportError(f'the encoder {name!r} needs timm: pip install timm') from e
     if not isinstance(name, str) or not re.fullmatch(r'[\w.]+', name) or not timm.is_model(name):
         raise ValueError(f'timm has no model {name!r}')
     return timm.create_model(name, pretrained=False, **kwargs)
