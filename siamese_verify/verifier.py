@@ -224,7 +224,7 @@ def _lite0(children, pool): return _pooled(_cut(_timm_model('tf_efficientnet_lit
 def _timm_model(name, **kwargs):
     try: import timm
     except ImportError as e:
-        raise ImportError(f'the encoder {name!r} needs timm: pip install siamese_verify[timm]') from e
+        raise ImportError(f'the encoder {name!r} needs timm: pip install timm') from e
     if not isinstance(name, str) or not re.fullmatch(r'[\w.]+', name) or not timm.is_model(name):
         raise ValueError(f'timm has no model {name!r}')
     return timm.create_model(name, pretrained=False, **kwargs)
@@ -809,25 +809,40 @@ def made(self:Verifier) -> list:
 @patch
 def card(self:Verifier) -> str:
     "The card of the model in Markdown, as Hugging Face has them"
-    c,p = self.config,self.preprocessing
+    c = self.config
     rows = [f'| {_cell(split)} | {_cell(k)} | {_rate(r)} | {o["classes"]} | {o["images"] or "?"} |'
             for split,o in c['rates'].items() for k,r in o['rates'].items()]
     made = [f'- {_cell(o)}' for o in self.made()]
     return '\n'.join([
         '---', 'library_name: siamese_verify', 'pipeline_tag: image-feature-extraction',
         'tags: [image-verification, siamese]', '---', '',
-        '# Do two images show the same thing?', '', '```python', 'from siamese_verify.verifier import Verifier',
-        "v = Verifier.load('folder')", "v.verify('a.jpg', 'b.jpg')", '```', '',
+        '# Do two images show the same thing?', '', *_how_to_ask, '',
         f'*Same* if and only if the {self.metric.replace("_", " ")} is below {self.threshold:.6g}.', '',
         '| split | figure | with its interval | classes | images |', '|---|---|---|--:|--:|', *rows, '',
         '## Not measured', '', *(f'- {_cell(o)}' for o in c['not_measured']), '',
         *_of_strangers(c.get('strangers')), '## How it was made', '', *made, ''])
 
+_how_to_ask = '''In a terminal, in the folder that this one is in; `model` is its name:
+
+```sh
+siamese_verify verify model a.jpg b.jpg
+```
+
+In Python:
+
+```python
+from siamese_verify.verifier import Verifier
+v = Verifier.load('model')
+answer = v.verify('a.jpg', 'b.jpg')
+print(answer)
+print(answer.same, answer.distance)
+```'''.splitlines()
+
 def _of_strangers(o):
     if not o: return []
     return ['## What it keeps of images', '',
             f'`strangers.safetensors` holds the embeddings of {o["images"]} images of {o["classes"]} classes that '
-            ' were not trained on, without names or pictures. A gallery learns from them how near strangers come. '
+            'were not trained on, without names or pictures. A gallery learns from them how near strangers come. '
             'Of faces they are personal data; the verifier works without the file.', '']
 
 def _cell(o): return escape(str(o), False).replace('|', '\\|').replace('\n', ' ')

@@ -1,10 +1,12 @@
 "Fitted thresholds against every threshold there is"
-import math
+import math, warnings
 from collections import namedtuple
 
 import numpy as np, pytest, torch
 from hypothesis import given, settings, strategies as st
 
+from siamese_verify.curves import plot_det, plot_roc
+from siamese_verify.intervals import count_pairs
 from siamese_verify.model import DistanceSiamese, Threshold
 from siamese_verify.threshold import ErrorCurve, equal_error_rate, error_rates, fit_threshold, plot_distance_histogram
 
@@ -196,3 +198,13 @@ def test_scale_of_few_pairs():
 def test_histogram():
     ax = plot_distance_histogram([.1, .2, .9], [1,1,0], threshold=.5)
     assert [o.get_text() for o in ax.get_legend().get_texts()]==['same (2)','not same (1)','threshold 0.5']
+
+@pytest.mark.parametrize('plot', [plot_det, plot_roc])
+def test_a_curve_without_a_name(plot):
+    "A single curve has no legend, and nobody warns of that"
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(8), 4)
+    counts = count_pairs(rng.normal(size=(8,4))[y]+.5*rng.normal(size=(32,4)), y)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        assert plot(counts).get_legend() is None

@@ -1,5 +1,5 @@
 "What comes in a folder of a stranger: it answers as the learner does, or it ends in one line and runs nothing"
-import hashlib, json, os, pickle, shutil, subprocess, sys
+import hashlib, json, os, pickle, re, shutil, subprocess, sys
 
 import numpy as np, pytest
 from PIL import Image
@@ -25,6 +25,19 @@ def verifier():
 
 @pytest.fixture
 def folder(verifier, tmp_path): return verifier.save(tmp_path/'model')
+
+def test_card(verifier, folder, tmp_path, monkeypatch, capsys):
+    "What the card says to type runs as it stands, beside the folder"
+    from siamese_verify import cli
+    monkeypatch.chdir(tmp_path)
+    for k,o in enumerate(('a.jpg', 'b.jpg')): Image.fromarray(image(k)).save(o)
+    answer = verifier.verify('a.jpg', 'b.jpg')
+    shell,python = re.findall(r'(?s)```\w+\n(.*?)```', (folder/'README.md').read_text())
+    exec(python, {})
+    assert capsys.readouterr().out == f'{answer}\n{answer.same} {answer.distance}\n'
+    monkeypatch.setattr(sys, 'argv', shell.split())
+    with pytest.raises(SystemExit) as e: cli.main()
+    assert e.value.code in (0,1) and capsys.readouterr().out == f'{answer}\n'
 
 ran = 'somebody was here'
 class Hostile:

@@ -109,6 +109,7 @@ def finish():
                    (r'(?s)(<div class="cell-output cell-output-(?:stdout|stderr|display)">\s*)<pre>(<code>)?(.*?)(?=</code>|</pre>)', to_output),
                    (r'<(link|script)[^>]*cdn\.jsdelivr\.net/npm/katex[^>]*>(</script>)?', ''),
                    (r'<script[^>]*/fuse\.min\.js"></script>', ''),            # its search is another
+                   (r'(<script src="[^"]*bootstrap\.bundle\.min\.js")>', r'\1 defer>'),    # nothing waits for it
                    (r'(?<=/blob/main/)[^"]*\.ipynb(?=" class="toc-action")', source),
                    (r'<nav class="page-navigation', r'<nav aria-label="Previous and next page" class="page-navigation'),
                    (r'<th></th>', '<td></td>'),                               # the corner of a data frame heads nothing

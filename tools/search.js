@@ -3,8 +3,8 @@
   const stopWords = new Set(("a about am an and any are as at be been but by can cannot could did do does doing don else for from get gets had has "
     + "have how i if in into is it its ll may me my of on or our re s shall should so some t than that the their them then there these they this "
     + "those to too ve was we were what when where which who why will with would you your").split(" "));
-  const synonyms = { photo: "image", photograph: "image", picture: "image", pic: "image", cuda: "gpu", licence: "license", colour: "color", similarity: "distance",
-    multiple: "several", duplicate: "copy", error: "wrong" };
+  const synonyms = { photo: "image", photograph: "image", picture: "image", pic: "image", cuda: "gpu", licence: "license", colour: "color",
+    gray: "grey", grayscale: "grey", greyscale: "grey", similarity: "distance", multiple: "several", duplicate: "copy", error: "wrong" };
 
   const stem = (w) => {
     w = w.length > 4 ? w.replace(/ies$/, "y").replace(/([^s])s$/, "$1") : w.replace(/^(\w\w[^s])s$/, "$1");
@@ -88,7 +88,8 @@
       const s = sections[k];
       const exact = s.name === name || s.name.split(".").pop() === name ? 2 : name.includes(" ") && s.name.includes(name) ? 1.5 : 1;
       const phrase = name.split(" ").length > 2 && s.e.text.toLowerCase().includes(name) ? 2 : 1;
-      return [k, o.sum * Math.pow(o.has / total, 2) * exact * phrase * (s.e.section ? 1 : 1.15) * (/^changelog/.test(s.e.href) ? .4 : 1)];
+      const page = /^changelog/.test(s.e.href) ? .4 : /^explanations.faq/.test(s.e.href) ? 1.45 : 1;    // questions are answered there first
+      return [k, o.sum * Math.pow(o.has / total, 2) * exact * phrase * (s.e.section ? 1 : 1.15) * page];
     };
     return [...scores].map(rank).sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([k]) => sections[k].e).filter((e) => {
       const page = e.href.split("#")[0], n = (seen.get(page) || 0) + 1;    // three sections of a page at most
