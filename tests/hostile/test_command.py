@@ -7,6 +7,17 @@ from PIL import Image
 from cases import each
 from siamese_verify.cli import main
 
+serving = dict(port_beyond=(['--port','99999'], '--port is a number from 0 to 65535, not 99999'), port_below=(['--port=-1'], '--port is a number'), everywhere=(['--host',''], '--host is an address'), bytes_0=(['--most-bytes','0'], '--most_bytes is above 0'),
+    seconds_NaN=(['--seconds','nan'], '--seconds is above 0'), seconds_inf=(['--seconds','inf'], '--seconds is above 0'))
+@each('o', serving)
+def test_options_of_serve(o, monkeypatch, capsys):
+    "Refused before a model is read"
+    pytest.importorskip('fastapi')
+    monkeypatch.setattr(sys, 'argv', ['siamese_verify','serve','nowhere',*o[0]])
+    with pytest.raises(SystemExit) as e: main()
+    err = capsys.readouterr().err.strip().splitlines()
+    assert e.value.code==2 and len(err)==1 and o[1] in err[0], err
+
 @pytest.fixture(scope='module')
 def d(tmp_path_factory):
     path = tmp_path_factory.mktemp('d')
