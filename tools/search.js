@@ -88,7 +88,7 @@
       const s = sections[k];
       const exact = s.name === name || s.name.split(".").pop() === name ? 2 : name.includes(" ") && s.name.includes(name) ? 1.5 : 1;
       const phrase = name.split(" ").length > 2 && s.e.text.toLowerCase().includes(name) ? 2 : 1;
-      const page = /^changelog/.test(s.e.href) ? .4 : /^explanations.faq/.test(s.e.href) ? 1.45 : 1;    // questions are answered there first
+      const page = /^changelog/.test(s.e.href) ? .4 : /^explanations.faq/.test(s.e.href) ? 1.3 : 1;    // questions are answered there first
       return [k, o.sum * Math.pow(o.has / total, 2) * exact * phrase * (s.e.section ? 1 : 1.15) * page];
     };
     return [...scores].map(rank).sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([k]) => sections[k].e).filter((e) => {
