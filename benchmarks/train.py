@@ -2,6 +2,7 @@
 
     python benchmarks/train.py glyphs
     python benchmarks/train.py digits
+    python benchmarks/train.py spots
     python benchmarks/train.py pets --path FOLDER_OF_PHOTOGRAPHS
     python benchmarks/train.py omniglot --path FOLDER_OF_ALPHABETS
 
@@ -17,7 +18,7 @@ from protocol import NoValidation, keep, machine
 from siamese_verify.all import *
 
 results = Path(__file__).resolve().parent/'results'/'train.csv'
-sizes = dict(glyphs=48, digits=48, pets=80, omniglot=48)
+sizes = dict(glyphs=48, digits=48, spots=64, pets=80, omniglot=48)
 peers = {'SupConLoss':None, 'MultiSimilarityLoss':'MultiSimilarityMiner', 'ContrastiveLoss':None}
 rates = 1e-4,3e-4,1e-3
 
@@ -29,10 +30,10 @@ def halves(seed):
         return dict(train=np.flatnonzero(trains), valid=np.flatnonzero(~trains))
     return _inner
 
-def learner(images, store, way, seed, flip):
+def learner(images, store, way, seed, data):
     "A learner that trains one way"
     set_seed(seed)
-    tfms = aug_transforms(do_flip=flip, max_lighting=.2 if flip else 0, pad_mode='border')
+    tfms = aug_transforms(do_flip=data=='pets', max_lighting=.2 if data in ('pets','spots') else 0, pad_mode='border')
     n = len(np.unique(images.y[images.splits['train']]))
     dls = images.dls(bs=64, per_class=max(4, 64//n), store=store, after_batch=tfms, seed=seed)
     loss = MetricLoss(way, peers[way]) if way in peers else None
@@ -58,7 +59,7 @@ def counted(learn, seed):
 
 @call_parse
 def main(
-    data:str, # `glyphs`, `digits`, `pets` or `omniglot`
+    data:str, # `glyphs`, `digits`, `spots`, `pets` or `omniglot`
     path:Path=None, # Folder of photographs named `breed_number.jpg`, or of folders of alphabets
     seeds:int=3, # Number of seeds
     budget:int=2500, # Images through the encoder, about
@@ -67,12 +68,16 @@ def main(
     lr:str=None, # Learning rates of these ways, with commas between, instead of the best of three for each
 ):
     "Train in each way on one set"
-    images,flip = images_of(data, path, most),data=='pets'
+    keep_memory()
+    images = images_of(data, path, most)
     store = images.store(sizes[data], method='squish')
     def run(way, seed, lr):
-        learn = learner(LabeledImages(images.files, np.array(images.vocab)[images.y], halves(seed)), store, way, seed, flip)
+        learn = learner(LabeledImages(images.files, np.array(images.vocab)[images.y], halves(seed)), store, way, seed, data)
         return (train(learn, lr, budget) if way!='none' else 0),counted(learn, seed)
-    def eer(way, lr): return run(way, 100, lr)[1]['none'][1].rates()['EER'].value
+    def eer(way, lr):
+        found = run(way, 100, lr)[1]['none'][1].rates()['EER'].value
+        print(way, lr, round(found, 4), flush=True)
+        return found
     ways = ways.split(',') if ways else ['ours', *peers]
     if lr: chosen = dict(zip(ways, map(float, lr.split(',')), strict=True))
     else: chosen = {way:min(rates, key=partial(eer, way)) for way in ways}
