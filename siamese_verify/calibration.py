@@ -311,15 +311,15 @@ class Unsure:
     high:float # *Not same* if d ≥ `high`
     fmr:Rate # Share of *not same* pairs below `low`; nothing if there's no such answer
     fnmr:Rate # Share of *same* pairs at `high` or above; nothing if there's no such answer
-    sure_same:float # Share of *same* pairs that get the answer *same*
-    sure_not_same:float # Share of *not same* pairs that get the answer *not same*
+    sure_same:Rate # Share of *same* pairs that get the answer *same*
+    sure_not_same:Rate # Share of *not same* pairs that get the answer *not same*
     warning:str='' # What these classes cannot promise
 
     vocab = ['Not Same','Same','Unsure']
 
     def __repr__(self):
-        same = f'Same below {self.low:.4g}: {self.sure_same:.0%} of the same pairs; FMR {self.fmr}.'
-        not_same = f'Not same from {self.high:.4g} on: {self.sure_not_same:.0%} of the not same pairs; FNMR {self.fnmr}.'
+        same = f'Same below {self.low:.4g}: {self.sure_same} of the same pairs; FMR {self.fmr}.'
+        not_same = f'Not same from {self.high:.4g} on: {self.sure_not_same} of the not same pairs; FNMR {self.fnmr}.'
         return '\n'.join([*([same] if self.fmr else []), *([not_same] if self.fnmr else []), *([self.warning] if self.warning else [])])
 
 # %% ../nbs/02b_calibration.ipynb #b2b9c3ac
@@ -348,7 +348,7 @@ def unsure(self:PairCounts,
     below,above = (self.fmr_estimates,low),(self.fnmr_estimates,high)
     rates = [None if k is None else estimates([k]).rates(confidence)[0] for estimates,k in (below,above)]
     t = [none if k is None else c.threshold(k) for k,none in ((low,-math.inf), (high,math.inf))]
-    shares = [0. if k is None else float(1-missed[k]) for k,missed in ((low,c.fnmr), (high,c.fmr))]
+    shares = [_right(k, estimates, confidence) for k,estimates in ((low,self.fnmr_estimates), (high,self.fmr_estimates))]
     return Unsure(*t, *rates, *shares, ' '.join(filter(None, (some,other))))
 
 # %% ../nbs/02b_calibration.ipynb #298f13b4
@@ -367,3 +367,9 @@ def _between(c, high, low):
     "The cut with the fewest mistakes of those that keep both rates"
     k = np.arange(len(c))
     return c.best(objectives['balanced accuracy'](c), (k>=high) & (k<=low))
+
+def _right(k, estimates, confidence):
+    "The share of pairs that aren't wrong at a cut; none if there's no cut"
+    if k is None: return Rate(0., 0., 0., confidence=confidence)
+    o = estimates([k]).rates(confidence)[0]
+    return Rate(1-o.value, 1-o.high, 1-o.low, o.n, confidence)

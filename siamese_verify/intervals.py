@@ -711,7 +711,7 @@ def _certified(counts, fmr, fnmr, confidence):
         "The last cut of the first run of good ones"
         good = np.append(estimates(cuts).interval(confidence)[1]<=rate, False)
         return good.argmax()+(~good[good.argmax():]).argmax()-1 if good.any() else None
-    few = fmr is None and counts.n_classes<1/fnmr-1e-6    # one class in so many may be wrong altogether
+    few = fmr is None and counts.n_classes<1/fnmr-.5    # one class in so many may be wrong altogether
     allowed = np.flatnonzero(of<=rate)
     if fmr is None: allowed = allowed[::-1]
     if few or not len(allowed): raise ValueError(_cannot(counts, fmr, fnmr, confidence))
