@@ -118,14 +118,14 @@ def _fit_top(d, y, w, low, high, top):
 
 # %% ../nbs/02b_calibration.ipynb #738173f6
 @patch
-def use_calibration(self:(DistanceSiamese,SiameseModel),
+def use_calibration(self:Siamese,
     c:Calibration, # Fitted on classes that were not trained on
 ):
     "Tell probabilities as a calibration has them from now on"
     self.calibration.copy_(torch.tensor([c.offset, c.near, c.far, c.low, c.high, c.top]))
 
 @patch
-def p_same(self:(DistanceSiamese,SiameseModel),
+def p_same(self:Siamese,
     d, # Distances: a tensor
     prior=.5, # Share of *same* pairs where the question is asked, 0 to 1
 ) -> Tensor: # As many numbers from 0 to 1; NaN if nothing was calibrated
