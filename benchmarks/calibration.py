@@ -2,7 +2,7 @@
 
     python benchmarks/calibration.py --omniglot FOLDER_OF_ALPHABETS
 
-Writes benchmarks/results/calibration.csv and benchmarks/results/unsure.csv, which the page *What does "93 % same" mean?* shows.
+Writes benchmarks/results/calibration.csv, unsure.csv and calibration_heads.csv, which the page *What does "93 % same" mean?* shows.
 Three sets: drawn numbers with look-alikes, and embeddings of `Glyphs` and of Omniglot by an encoder that was never trained on them.
 Embeddings are made once and kept in fastai's data folder.
 """
@@ -79,8 +79,7 @@ def isotonic(c):
     d = np.concatenate([[0], c.middles, [4]])
     return Fitted(lambda x: special.logit(np.interp(x, d, p).clip(1e-9, 1-1e-9)))
 
-ways = {'scale at the threshold':scale, 'Platt, 2 parameters':platt, 'isotonic':isotonic, 'log d and d, 3 parameters':lambda c: c.calibrate(math.inf),
-        'beta, 3 parameters':lambda c: c.calibrate()}
+ways = {'scale at the threshold':scale, 'Platt, 2 parameters':platt, 'isotonic':isotonic, 'beta, the likeliest end':lambda c: c.calibrate()}
 
 def losses(e, y, n, rng):
     "How far each way is from the best possible on 60 classes, fitted on n others"
@@ -134,25 +133,57 @@ def summary(rows, by):
     if 'loss' in df: df['loss_se'] = g.loss.sem()
     return df.assign(n=g.size()).reset_index()
 
+# --- heads
+
+def head_costs(images, seed, epochs=3):
+    "Cllr of a head on classes that it has not seen: by its softmax, and calibrated on the split `threshold`"
+    set_seed(seed)
+    dls = images.dls(bs=64, store=images.store(32))
+    learn = siamese_learner(dls, create_siamese_model(small_encoder(n_out=64)))
+    learn.remove_cb(ProgressCallback)
+    with learn.no_logging(): learn.fit_one_cycle(epochs, 3e-3)
+    c,counts = learn.calibrate(),learn.pair_counts('valid')
+    same,not_same = counts.curve.shares()
+    cost = lambda logit: float(same@np.logaddexp(0, -logit)+not_same@np.logaddexp(0, logit))/math.log(2)
+    logit,scored = -counts.curve.middles,counts.mapped(learn.model.score)
+    told = scored.cllr(c)
+    return dict(seed=seed, epochs=epochs, fitted_on=len(learn.pair_counts('threshold')), classes=len(counts), eer=counts.curve.eer,
+                softmax=cost(logit), without_prior=cost(logit+math.log(3)), calibrated=told.value, low=told.low, high=told.high,
+                least=scored.curve.least_cllr)
+
+def heads(omniglot, seeds=(42,43)):
+    sets = {'Glyphs':partial(Glyphs, size=32)} | ({'Omniglot':partial(LabeledImages.from_folder, omniglot)} if omniglot else {})
+    rows = [dict(data=name, **head_costs(make(ClassSplitter(threshold_pct=.2, seed=o)), o)) for name,make in sets.items() for o in seeds]
+    write('calibration_heads', pd.DataFrame(rows))
+
+def write(fname, df):
+    df.to_csv(results/f'{fname}.csv', index=False, float_format='%.4f')
+    print(df.round(4).to_string())
+
 @call_parse
 def main(
     omniglot:Path=None, # Folder of folders of alphabets; without it, the other two sets
     repetitions:int=40, # Repetitions for the probabilities
     draws:int=200, # Draws of classes for the unsure answers
+    parts:str='probabilities,unsure,heads', # What is measured
 ):
     "Measure both on all sets"
     torch.set_num_threads(1)
+    if 'heads' in parts: heads(omniglot)
+    if not {'probabilities','unsure'} & {*parts.split(',')}: return
     sets = {'look-alikes':look_alikes(), 'Glyphs':frozen('glyphs', Glyphs(size=64), 64)}
     if omniglot: sets['Omniglot'] = frozen('omniglot', LabeledImages.from_folder(omniglot), 96)
     probabilities,answers = [],[]
     for name,(e,y) in sets.items():
         e,y = at_most(e, y)
-        rng = np.random.default_rng(42)
-        probabilities += [dict(data=name, classes=n, **row) for n in (10,20,50) for _ in range(repetitions) for row in losses(e, y, n, rng)]
-        pool,calibration = count_pairs(e, y).curve,counts(e, y, np.unique(y)[:50]).curve.calibrate()
-        answers += [dict(data=name, classes=n, **row) for n in (20,50) for _ in range(draws)
-                    for row in draw(e, y, pool, calibration, n, (.05,.02), rng)]
+        if 'probabilities' in parts:
+            rng = np.random.default_rng(42)
+            probabilities += [dict(data=name, classes=n, **row) for n in (10,20,50) for _ in range(repetitions) for row in losses(e, y, n, rng)]
+        if 'unsure' in parts:
+            rng = np.random.default_rng(43)
+            pool,calibration = count_pairs(e, y).curve,counts(e, y, np.unique(y)[:50]).curve.calibrate()
+            answers += [dict(data=name, classes=n, **row) for n in (20,50) for _ in range(draws)
+                        for row in draw(e, y, pool, calibration, n, (.05,.02), rng)]
         print(name, flush=True)
-    for fname,df in {'calibration':summary(probabilities, ['data','classes','way']), 'unsure':summary(answers, ['data','classes','rate','way'])}.items():
-        df.to_csv(results/f'{fname}.csv', index=False, float_format='%.4f')
-        print(df.round(4).to_string())
+    if probabilities: write('calibration', summary(probabilities, ['data','classes','way']))
+    if answers: write('unsure', summary(answers, ['data','classes','rate','way']))

@@ -7,10 +7,11 @@ Populations: `points`, a synthetic one with look-alikes, easy and hard classes; 
 ones; `glyphs` and, with a folder, `omniglot`: characters as they are and turned by right angles, as a frozen
 EfficientNet-Lite0 embeds them (kept in fastai's data folder). Each draw takes some classes without putting them back,
 and 5 or 5 to 20 images of each (of `glyphs` 5 to 12). Writes benchmarks/results/coverage.csv (intervals),
-coverage_fit.csv (thresholds fitted with and without confidence) and coverage_compare.csv (two models, equally good or
-not), which the page *How sure is a rate?* shows.
+coverage_fit.csv (thresholds fitted with and without confidence), coverage_compare.csv (two models, equally good or
+not) and coverage_narrower.csv (`--parts narrower`: could intervals of an FMR be narrower?), which the page *How sure is
+a rate?* shows.
 """
-import time, zipfile
+import itertools, time, zipfile
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -146,9 +147,9 @@ def on_others(pop, g, size, fit, rng):
         yield 'ours',f'{rate}, threshold of others',0,low,high
 
 def cell(pop, g, size, reps, seed):
-    "All intervals of `reps` draws: rows for coverage, and rows for fitted thresholds"
+    "All intervals of `reps` draws"
     rng = np.random.default_rng([seed, g, len(size), *pop.name.encode()])
-    held,fits = collections.defaultdict(list),collections.defaultdict(list)
+    held = collections.defaultdict(list)
     for r in range(reps):
         idx = pop.draw(g, size, rng)
         counts = count_pairs(pop.e[idx], pop.y[idx], thresholds=pop.thresholds, bins=1024)
@@ -159,12 +160,23 @@ def cell(pop, g, size, reps, seed):
         for method,rate,_,low,high in on_others(pop, g, size, plain, rng):
             t = pop.true(plain.threshold)['FMR' if rate.startswith('FMR') else 'FNMR']
             held[method,rate,math.nan].append((low<=t<=high, high-low))
-        for name,kw in (('FMR',dict(fmr=.01)), ('FMR',dict(fmr=.05)), ('FNMR',dict(fnmr=.05))):
-            for confidence in None,.95:
-                try: above = pop.true(counts.fit(**kw, confidence=confidence).threshold)[name]>max(kw.values())
-                except ValueError: above = math.nan
-                fits[name,max(kw.values()),confidence or 0].append(above)
-    return held_rows(pop, g, size, held),fit_rows(pop, g, size, fits)
+    return held_rows(pop, g, size, held)
+
+goals = ('FMR',.01),('FMR',.05),('FNMR',.05),('FNMR',.1)
+
+def fitted(pop, g, size, reps, seed):
+    "How often a threshold that was fitted for a rate breaks its promise"
+    rng = np.random.default_rng([seed, g, len(size), *pop.name.encode()])
+    fits = collections.defaultdict(list)
+    for r in range(reps):
+        idx = pop.draw(g, size, rng)
+        counts = count_pairs(pop.e[idx], pop.y[idx], bins=1024)
+        for (name,rate),confidence in itertools.product(goals, (None,.95)):
+            try: t = counts.fit(**{name.lower():rate}, confidence=confidence).threshold
+            except ValueError: above = math.nan
+            else: above = pop.true(t)[name]>rate
+            fits[name,rate,confidence or 0].append(above)
+    return fit_rows(pop, g, size, fits)
 
 def held_rows(pop, g, size, held):
     facts = dict(population=pop.name, classes=g, images=size)
@@ -177,6 +189,31 @@ def fit_rows(pop, g, size, fits):
     for (r,w,c),o in fits.items():
         share = dict(answered=np.isfinite(o).mean(), exceeded=np.nansum(o)/len(o))
         yield dict(facts, rate=r, wanted=w, confidence=c, draws=len(o), **share)
+
+def counted_once(counts, pop, cap):
+    "Intervals of FMRs, what two classes add counted once, and pairs for at most `cap` times as much as we let them"
+    g = len(counts)
+    for i,t in enumerate(pop.thresholds):
+        est = counts.fmr_estimates([counts.curve.cut(t)])
+        v,shared = jackknife_variance(est.left_out)[0],np.square(counts.pair_parts(est)).sum()/2
+        mean = est.left_out.mean(0)
+        if v: est.left_out = mean+(est.left_out-mean)*(max(v-shared*g*(g-1)/(g-2)**2, shared)/v)**.5
+        est.most *= cap
+        yield i,*(o[0] for o in est.interval()[:2])
+
+def narrower(pop, g, size, reps, seed):
+    "Would intervals of an FMR hold if they were narrower?"
+    rng = np.random.default_rng([seed, g, len(size), *pop.name.encode()])
+    held = collections.defaultdict(list)
+    for r in range(reps):
+        idx = pop.draw(g, size, rng)
+        counts = count_pairs(pop.e[idx], pop.y[idx], thresholds=pop.thresholds, bins=1024)
+        found = [('ours',o,*rest) for _,o,*rest in ours(counts, pop, rng) if o=='FMR']
+        found += [o for o in others(pop, idx, rng) if o[1]=='FMR']
+        for method,cap in ('two classes once',1),('two classes once, cap doubled',2):
+            found += [(method,'FMR',*o) for o in counted_once(counts, pop, cap)]
+        for method,_,i,low,high in found: held[method,'FMR',pop.fmr[i]].append((low<=pop.fmr[i]<=high, high-low))
+    return held_rows(pop, g, size, held)
 
 def mcnemar(x, y):
     "p-value of two models' mistakes, as if pairs were independent"
@@ -232,7 +269,7 @@ def main(
     names:str='points,tail,glyphs,omniglot', # Populations
     classes:str='10,20,50,100', # Numbers of classes
     seed:int=42, # Seed
-    parts:str='rates,compare', # What is simulated: intervals of rates, comparisons of models
+    parts:str='rates,fit,compare', # What is simulated: intervals of rates, fitted thresholds, comparisons of models; `narrower` intervals
 ):
     "Write how often intervals hold the true rate"
     start = time.time()
@@ -242,12 +279,12 @@ def main(
         seconds = time.time()-start
         print(f'{pop.name}: {len(pop.of)} classes, {len(pop.y)} images, EER {pop.eer:.4f}, {seconds:.0f} s', flush=True)
         for g in map(int, classes.split(',')):
-            cells = [cell(pop, g, size, reps, seed) for size in sizes if 'rates' in parts]
-            cover,fit = ([*chain(*o)] for o in zip(*cells)) if cells else ([],[])
+            def rows(of, part): return [*chain(*[of(pop, g, size, reps, seed) for size in sizes if part in parts])]
+            cover,fit,narrow = rows(cell, 'rates'),rows(fitted, 'fit'),rows(narrower, 'narrower')
             noises = () if pop.name=='tail' or 'compare' not in parts else (1,1.15)
             compare = [*chain(*[compared(pop, g, worse, reps, seed) for worse in noises])]
-            for name,rows in ('',cover),('_fit',fit),('_compare',compare):
-                keep(f'coverage{name}.csv', rows, seed=seed, command=command)
+            for name,made in ('',cover),('_fit',fit),('_narrower',narrow),('_compare',compare):
+                keep(f'coverage{name}.csv', made, seed=seed, command=command)
             mine = [o['covered'] for o in cover if o['method']=='ours']
             text = f'least {min(mine):.3f}, mean {np.mean(mine):.3f}, ' if mine else ''
             print(f'{g} classes: {text}{time.time()-start:.0f} s', flush=True)

@@ -462,7 +462,7 @@ def blind_accuracy(self:Pairs,
     valid='valid', # Split to answer
     most=20_000, # Rows of each, at most
     seed=42, # Seed of the forest, and of the choice of rows
-) -> pd.DataFrame: # A row for each source: `accuracy`, and the probability `p` of as many right answers by chance
+) -> pd.DataFrame: # A row for each source: `accuracy`, its interval as if rows were independent, and `p` of as many right answers by chance
     "The accuracy of a model that never opens an image"
     rng = np.random.default_rng(seed)
     rows = [rng.permutation(self[self._check_split(o)])[:most] for o in (train, valid)]
@@ -473,7 +473,9 @@ def blind_accuracy(self:Pairs,
         forest = RandomForestClassifier(100, min_samples_leaf=3, random_state=seed).fit(x, y)
         right[name] = (forest.predict(x_valid)==truth).sum()
     p = [stats.binom.sf(k-1, len(truth), most_often) for k in right.values()]
-    return pd.DataFrame(dict(accuracy=np.array([*right.values()])/len(truth), p=p), [*right])
+    accuracy = np.array([*right.values()])/len(truth)
+    low,high = exact_interval(accuracy, len(truth))
+    return pd.DataFrame(dict(accuracy=accuracy, low=low, high=high, p=p), [*right])
 
 @patch
 def _check_split(self:Pairs, name):
@@ -487,7 +489,7 @@ def audit(self:Pairs) -> Audit:
     findings = _row_findings(self)+_shared_images(self)
     if not _can_be_tried(self): return Audit(self.images, findings)
     blind = self.blind_accuracy()
-    table = blind[['accuracy']].round(3).rename_axis('from')
+    table = blind[['accuracy','low','high']].round(3).rename_axis('from')
     return Audit(self.images, findings+_given_away(blind), tables={'Right without opening an image': table})
 
 def _can_be_tried(pairs, least=50):

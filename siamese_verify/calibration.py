@@ -27,7 +27,7 @@ class Calibration:
     far:float # Weight of g(d), 0 or more
     low:float # Smallest distance that it was fitted on: a smaller one counts as this
     high:float # Largest distance that it was fitted on: a larger one counts as this
-    top:float=4. # Largest distance there is; infinite if there's none, and then g(d) = d
+    top:float=4. # Where g rises without end: beyond `high`; if infinite, g(d) = d
 
 # %% ../nbs/02b_calibration.ipynb #cc8ee567
 @patch
@@ -82,13 +82,14 @@ def _span(d, w, top, tail=.001):
     return float(max(low, 1e-6*high)), float(high)
 
 def _logistic(x, y, w, ridge=1e-4):
-    "Intercept and slopes of 0 or more that make shares `y` of weights `w` likeliest"
+    "Intercept and slopes of 0 or more that make shares `y` of weights `w` likeliest, behind what they cost"
     def loss(k):
         z = k[0] + x@k[1:]
         slope = w*special.expit(z) - y
         return (w*np.logaddexp(0, z) - y*z).sum() + ridge*(k[1:]**2).sum(), np.append(slope.sum(), slope@x + 2*ridge*k[1:])
     start,bounds = [0.,1.,1.],[(None,None), (0,None), (0,None)]
-    return minimize(loss, start, jac=True, method='L-BFGS-B', bounds=bounds, tol=1e-10).x
+    res = minimize(loss, start, jac=True, method='L-BFGS-B', bounds=bounds, tol=1e-10)
+    return res.fun,res.x
 
 # %% ../nbs/02b_calibration.ipynb #0351c88a
 @patch
@@ -99,32 +100,75 @@ def calibrate(self:ErrorCurve,
     same,not_same = self.shares()
     d = np.minimum(self.middles, self.last[np.isfinite(self.last)].max(initial=0))
     if d[0]<-1e-3*d[-1] or d[-1]>1.001*top: raise ValueError(f'distances go from 0 to {top:g}, not from {d[0]:.3g} to {d[-1]:.3g}')
-    w = same + not_same
     y = same*(self.n_same+1)/(self.n_same+2) + not_same/(self.n_not_same+2)    # Platt's targets
-    low,high = _span(d, w, top)
+    low,high = _span(d, same+not_same, top)
+    tops = [min(o*high, top) for o in (1.05, 1.2)]
+    found = [_fit_top(d, y, same+not_same, low, high, o) for o in (top, *tops)]
+    return min(found, key=first)[1]
+
+def _fit_top(d, y, w, low, high, top):
+    "What the likeliest calibration costs whose g rises at `top`, for distances with shares `y` of weights `w`, and itself"
     x = Calibration(0, 1, 0, low, high, top).llr(d), Calibration(0, 0, 1, low, high, top).llr(d)
     x = np.stack(x, -1)
     mean,std = w@x, np.sqrt(w@(x - w@x)**2)
     std[std<1e-9] = math.inf    # all distances are equal: they say nothing
-    offset,*slopes = _logistic((x-mean)/std, y, w)
+    cost,(offset,*slopes) = _logistic((x-mean)/std, y, w)
     near,far = slopes/std
-    return Calibration(float(offset - mean@(near,far)), float(near), float(far), low, high, top)
+    return cost,Calibration(float(offset - mean@(near,far)), float(near), float(far), low, high, top)
 
 # %% ../nbs/02b_calibration.ipynb #738173f6
 @patch
-def use_calibration(self:DistanceSiamese,
+def use_calibration(self:Siamese,
     c:Calibration, # Fitted on classes that were not trained on
 ):
     "Tell probabilities as a calibration has them from now on"
     self.calibration.copy_(torch.tensor([c.offset, c.near, c.far, c.low, c.high, c.top]))
 
 @patch
-def p_same(self:DistanceSiamese,
+def p_same(self:Siamese,
     d, # Distances: a tensor
     prior=.5, # Share of *same* pairs where the question is asked, 0 to 1
 ) -> Tensor: # As many numbers from 0 to 1; NaN if nothing was calibrated
     "The probability of *same*"
-    return Calibration(*self.calibration.tolist()).p_same(d, prior)
+    return Calibration(*self.calibration.tolist()).p_same(self.score(d), prior)
+
+@patch
+def score(self:DistanceSiamese,
+    d, # Distances: an array or a tensor
+): # As many numbers
+    "What probabilities are learned from: the distance"
+    return d
+
+@patch
+def score(self:SiameseModel,
+    d, # Distances, each the logit of *not same* less that of *same*: an array or a tensor
+): # As many numbers, above 0
+    "What probabilities are learned from: -log p, where p is the probability of *same* by the softmax of the logits"
+    return F.softplus(d) if isinstance(d, Tensor) else np.logaddexp(0, d)
+
+# %% ../nbs/02b_calibration.ipynb #5c0a7e22
+@patch
+def mapped(self:ErrorCurve,
+    f, # Function of an array of distances that never falls
+) -> ErrorCurve:
+    "The same pairs with other distances"
+    return ErrorCurve(f(self.first), f(self.last), self.same, self.not_same)
+
+@patch
+def mapped(self:PairCounts,
+    f, # Function of an array of distances that never falls
+) -> PairCounts:
+    "The same pairs with other distances"
+    res = copy(self)
+    res.curve = self.curve.mapped(f)
+    return res
+
+@patch
+def calibrate(self:Siamese,
+    curve:ErrorCurve, # Distances of pairs of classes that were not trained on
+) -> Calibration:
+    "The likeliest log likelihood ratio for every score of a model"
+    return curve.mapped(self.score).calibrate(farthest(getattr(self, 'distance_metric', None)))
 
 # %% ../nbs/02b_calibration.ipynb #7a8463bb
 def with_prior(
@@ -267,15 +311,15 @@ class Unsure:
     high:float # *Not same* if d ≥ `high`
     fmr:Rate # Share of *not same* pairs below `low`; nothing if there's no such answer
     fnmr:Rate # Share of *same* pairs at `high` or above; nothing if there's no such answer
-    sure_same:float # Share of *same* pairs that get the answer *same*
-    sure_not_same:float # Share of *not same* pairs that get the answer *not same*
+    sure_same:Rate # Share of *same* pairs that get the answer *same*
+    sure_not_same:Rate # Share of *not same* pairs that get the answer *not same*
     warning:str='' # What these classes cannot promise
 
     vocab = ['Not Same','Same','Unsure']
 
     def __repr__(self):
-        same = f'Same below {self.low:.4g}: {self.sure_same:.0%} of the same pairs; FMR {self.fmr}.'
-        not_same = f'Not same from {self.high:.4g} on: {self.sure_not_same:.0%} of the not same pairs; FNMR {self.fnmr}.'
+        same = f'Same below {self.low:.4g}: {self.sure_same} of the same pairs; FMR {self.fmr}.'
+        not_same = f'Not same from {self.high:.4g} on: {self.sure_not_same} of the not same pairs; FNMR {self.fnmr}.'
         return '\n'.join([*([same] if self.fmr else []), *([not_same] if self.fnmr else []), *([self.warning] if self.warning else [])])
 
 # %% ../nbs/02b_calibration.ipynb #b2b9c3ac
@@ -304,7 +348,7 @@ def unsure(self:PairCounts,
     below,above = (self.fmr_estimates,low),(self.fnmr_estimates,high)
     rates = [None if k is None else estimates([k]).rates(confidence)[0] for estimates,k in (below,above)]
     t = [none if k is None else c.threshold(k) for k,none in ((low,-math.inf), (high,math.inf))]
-    shares = [0. if k is None else float(1-missed[k]) for k,missed in ((low,c.fnmr), (high,c.fmr))]
+    shares = [_right(k, estimates, confidence) for k,estimates in ((low,self.fnmr_estimates), (high,self.fmr_estimates))]
     return Unsure(*t, *rates, *shares, ' '.join(filter(None, (some,other))))
 
 # %% ../nbs/02b_calibration.ipynb #298f13b4
@@ -323,3 +367,9 @@ def _between(c, high, low):
     "The cut with the fewest mistakes of those that keep both rates"
     k = np.arange(len(c))
     return c.best(objectives['balanced accuracy'](c), (k>=high) & (k<=low))
+
+def _right(k, estimates, confidence):
+    "The share of pairs that aren't wrong at a cut; none if there's no cut"
+    if k is None: return Rate(0., 0., 0., confidence=confidence)
+    o = estimates([k]).rates(confidence)[0]
+    return Rate(1-o.value, 1-o.high, 1-o.low, o.n, confidence)

@@ -133,9 +133,11 @@ def _quiet(learn):
     learn.logger = noop
 
 def _fit(learn, **goal):
-    "Fit the threshold, if there is one, and give the rates"
+    "Fit the threshold, or of a head its probabilities, and give the rates"
     from siamese_verify.all import SiameseModel
-    return learn.report() if isinstance(learn.model, SiameseModel) else learn.fit_threshold(**goal)
+    if not isinstance(learn.model, SiameseModel): return learn.fit_threshold(**goal)
+    learn.calibrate()
+    return learn.report()
 
 # %% ../nbs/07_cli.ipynb #704a6b7c
 def _write(learn, out, table, rates=None, seed=None):
@@ -327,7 +329,7 @@ def _fit_best(learn, epochs, lr, scratch, fmr, only=None, cbs=None):
     from siamese_verify.all import SiameseModel
     if isinstance(learn.model, SiameseModel):
         _train(learn, epochs, lr, scratch, cbs)
-        return 'trained',learn.report(),None
+        return 'trained',_fit(learn),None
     frozen,ways = {k:v.clone() for k,v in learn.model.state_dict().items()},{}
     if not scratch and only not in ('trained','trained and whitened'):
         ways |= _with_head(learn, fmr, 'as it was', 'whitened')

@@ -260,6 +260,7 @@ class SiameseModel(Siamese):
     ):
         super().__init__()
         self.encoder,self.head,self.combine = encoder,head,combine
+        self.register_buffer('calibration', torch.full((6,), math.nan))    # of its probabilities, once they are fitted
 
     def compare(self, e1, e2): return self.head(self.combine(e1, e2))
     def to_distance(self, logits): return logits[:,0]-logits[:,1]
@@ -382,6 +383,11 @@ class DistanceSiamese(Siamese):
     def to_distance(self, d): return d
 
 # %% ../nbs/01_model.ipynb #212341fe
+@patch
+def forget_fit(self:SiameseModel):
+    "Training has moved the logits: no probability is fitted any more"
+    self.calibration.fill_(math.nan)
+
 @patch
 def forget_fit(self:DistanceSiamese):
     "Training has moved the distances: no threshold and no probability is fitted any more"

@@ -529,12 +529,12 @@ def _probabilities(self:Report):
     kept = getattr(self.model, 'calibration', None)
     if kept is None or kept.isnan().any() or not self._both_kinds():
         return Section(H2('Probabilities'), P('The model tells no probabilities: none were fitted.'))
-    c,curve = Calibration(*kept.tolist()),self.counts.curve
-    plot = _plot(lambda ax: curve.plot_reliability(c, ax=ax), 'What was claimed against what was true',
+    c,counts = Calibration(*kept.tolist()),self.counts.mapped(self.model.score)
+    plot = _plot(lambda ax: counts.curve.plot_reliability(c, ax=ax), 'What was claimed against what was true',
                  'Of the pairs that are called the same with 80 %, are 80 % the same? On the dotted line they are. '
                  'Beside each dot: the number of pairs.')
-    cost = (f'They are off by {100*curve.ece(c):.1f} percentage points on average, and cost {curve.cllr(c):.3f} bits '
-            f'(Cllr); {curve.least_cllr:.3f} would be the least for these distances, and 1 is a coin.')
+    cost = (f'They are off by {counts.ece(c)} on average, and cost {counts.cllr(c)} bits (Cllr), with 95 % intervals over '
+            f'classes; {counts.curve.least_cllr:.3f} would be the least for these distances, and 1 is a coin.')
     return Section(H2('Probabilities'), Div(plot, cls='figures'), P(cost))
 
 # %% ../nbs/05b_report.ipynb #7fc0ac28

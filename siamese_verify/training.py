@@ -169,7 +169,7 @@ class PairTraining(Learner):
         super()._do_epoch_validate(dl=self.evaluated(self.dls[ds_idx] if dl is None else dl))
 
     def _do_epoch_train(self):
-        if isinstance(self.model, DistanceSiamese): self.model.forget_fit()
+        if isinstance(self.model, (DistanceSiamese,SiameseModel)): self.model.forget_fit()
         self.dls.train.epoch = max(self.dls.train.epoch, self.epoch-1)    # with `start_epoch`, the pairs that come next
         super()._do_epoch_train()
 
@@ -548,7 +548,8 @@ def fit_threshold(self:SiameseLearner,
 ) -> SplitRates: # What it achieves on that split, and on those that were neither trained nor fitted on
     "Fit the threshold on all pairs of a split, and report what it achieves on the others"
     if isinstance(self.model, SiameseModel):
-        raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or "distance"')
+        raise ValueError('a head has no threshold, it answers what is likelier: take kind="threshold" or "distance"; '
+                         'for its probabilities call learn.calibrate()')
     name = name or self.threshold_split(pairs)
     counts = {name:self.pair_counts(name, pairs, group=group, embedded=embedded)}
     fit = once(counts[name].fit, **kwargs)
@@ -570,13 +571,25 @@ def use_threshold(self:SiameseLearner,
     curve=None, # Pairs to calibrate probabilities on
 ):
     "Answer with a threshold from now on"
-    calibration = curve and once(_calibration, curve, self.model.distance_metric)
+    calibration = curve and once(_calibration, curve, self.model)
     self.model.forget_fit()
     self.model.threshold = t
     self.model.fitted_on = name
     if calibration: self.model.use_calibration(calibration)
 
-def _calibration(curve, distance_metric):
+def _calibration(curve, model):
     "A calibration, or a warning if distances of this sort have none"
-    try: return curve.calibrate(farthest(distance_metric))
+    try: return model.calibrate(curve)
     except ValueError as e: warnings.warn(f'there will be no probabilities: {e}')
+
+# %% ../nbs/04_training.ipynb #5c0a7e32
+@patch
+def calibrate(self:SiameseLearner,
+    name=None, # Name of the split to learn from; `threshold` if there is one, `train` otherwise, if not given
+    pairs=None, # `Pairs` to take the split from, instead of the learner's own, as after `load_learner`
+) -> Calibration:
+    "Learn probabilities on all pairs of a split, and tell them from now on"
+    curve = self.pair_counts(name or self.threshold_split(pairs), pairs).curve
+    c = once(self.model.calibrate, curve)
+    self.model.use_calibration(c)
+    return c
