@@ -113,6 +113,7 @@ def short_rate(
 ) -> str:
     "Three decimals, or two digits that count if it's smaller than a hundredth; no zero before the point"
     if x<1e-7 or x==1: return f'{x:.0f}'
+    if x==math.inf: return '∞'    # an end of what may be above 1
     if x<1e-5: return f'{x:.1e}'.replace('e-0', 'e-')
     digits = max(3, min(7, 1-math.floor(math.log10(x))))
     return f'{x:.{digits}f}'.removeprefix('0')
