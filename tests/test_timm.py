@@ -20,7 +20,7 @@ def test_family(name):
     own = theirs.default_cfg['input_size'][1]
     for size in [own] if own<500 else []:
         x = torch.rand(1, 3, size, size)
-        torch.testing.assert_close(encoder(x), theirs(x))
+        torch.testing.assert_close(encoder(x), theirs(x), rtol=1e-5, atol=1e-4)    # channels are last in one of them
     again = build_encoder([encoder.recipe]).eval()
     again.load_state_dict(encoder.state_dict())
     x = torch.rand(2, 3, *[families[name] or own]*2)
