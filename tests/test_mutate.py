@@ -20,12 +20,12 @@ def test_changes():
         'def f(x:int=0) -> 3: return f"{x+1}" if not (x) else True', 'def f(x:int=0) -> 3: return f"{x+1}" if x else False'}
 
 def test_thresholds(tmp_path):
-    "Three mutants, the same each time, one of which at least is noticed; the results are kept, and the notebook is as it was"
+    "Three mutants, the same each time, two of which at least are noticed; the results are kept, and the notebook is as it was"
     nb = root/'nbs'/'02_threshold.ipynb'
     before = nb.read_bytes()
-    cmd = [sys.executable, 'tools/mutate.py', nb, '--n', '3', '--cells', '--out', tmp_path/'m.csv']
+    cmd = [sys.executable, 'tools/mutate.py', nb, '--n', '3', '--seed', '1', '--cells', '--out', tmp_path/'m.csv']
     res = subprocess.run(cmd, cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert res.returncode==0 and nb.read_bytes()==before, res.stdout
     noticed = int(re.search(r'threshold: (\d)/3 noticed', res.stdout)[1])
     rows = (tmp_path/'m.csv').read_text().splitlines()
-    assert len(rows)==4 and sum(',cells,' in o for o in rows)==noticed>=1
+    assert len(rows)==4 and sum(',cells,' in o for o in rows)==noticed>=2
