@@ -10,6 +10,7 @@ __all__ = ['exit_codes', 'known_encoders', 'verify', 'is_pickle', 'pickle_of', '
 
 # %% ../nbs/06d_commands.ipynb #034556ce
 import json as _json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,8 +49,12 @@ def _read_table(file):
     "A table as it is written, as `read_table` does, but without fastai"
     import pandas as pd
     if not file.is_file(): raise FileNotFoundError(f'there is no file {file}')
-    try: return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
+    read = partial(pd.read_csv, file, dtype=str, keep_default_na=False, index_col=False)
+    try: df,names = read(),read(header=None, nrows=1).iloc[0]
     except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e})') from e
+    twice = names[names.duplicated()]
+    if len(twice): raise ValueError(f'{file} has several columns called {twice.iloc[0]!r}: rename all but one')
+    return df
 
 # %% ../nbs/06d_commands.ipynb #2091a6a8
 def is_pickle(

@@ -113,11 +113,19 @@ def _new_rows(names, e, n):
         if not len(twins): yield k
 
 @patch
+def enroll(self:Verifier,
+    source, # As in `named_images`: a folder, a data frame or a dictionary
+) -> Gallery:
+    "A gallery of images under names; several of a name are better than one"
+    return Gallery(self).add(source)
+
+# %% ../nbs/06a_gallery.ipynb #ae240e8b
+@patch
 def check_enrolled(self:Gallery,
     name, # A name
 ) -> str: # As it was enrolled
     "A name that somebody has, or an error"
-    name = unicodedata.normalize('NFC', name).strip()
+    name = check_name(name)
     if name in self.names: return name
     raise ValueError(f'nobody is called {name!r} in this gallery')
 
@@ -131,13 +139,6 @@ def remove(self:Gallery,
     self.names = [o for o,k in zip(self.names, keep) if k]
     self.e,self.strangers = self.e[keep],None
     return self
-
-@patch
-def enroll(self:Verifier,
-    source, # As in `named_images`: a folder, a data frame or a dictionary
-) -> Gallery:
-    "A gallery of images under names; several of a name are better than one"
-    return Gallery(self).add(source)
 
 # %% ../nbs/06a_gallery.ipynb #3efc48c7
 @dataclass

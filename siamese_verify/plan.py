@@ -43,7 +43,7 @@ def _of_timm(name):
     "The name of a model of timm, or an error with names that are like it"
     try: import timm
     except ImportError as e:
-        raise ImportError(f'torchvision has no model {name!r}, and timm is not here: pip install siamese_verify[timm]') from e
+        raise ImportError(f'torchvision has no model {name!r}, and timm is not here: pip install timm') from e
     if ':' in name or timm.is_model(name): return name
     like = is_it(name, [*_own, *models.list_models(), *timm.list_models()])
     raise ValueError(f'there is no encoder {name!r} in torchvision or timm{like or ": siamese_verify encoders lists some"}')

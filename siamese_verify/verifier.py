@@ -376,6 +376,7 @@ def _check_added(config):
     if 'precision' in config: _check_choice('precision', config['precision'], ('float16','int8'))
     if 'onnx' in config: check_keys('onnx', config['onnx'], ('sha256','bytes'))
 
+# %% ../nbs/06_verifier.ipynb #e7c6b890
 def _texts(o):
     "All texts in a configuration, and the keys of its tables"
     if isinstance(o, str): yield o
@@ -388,7 +389,6 @@ def _check_printable(o):
     "Raise an error if a text would do something to a terminal"
     if re.search('[\x00-\x08\x0b-\x1f\x7f-\x9f]', o): raise ValueError(f'a text holds control characters: {o[:50]!r}')
 
-# %% ../nbs/06_verifier.ipynb #e7c6b890
 def _check_calibration(c):
     if c is None: return
     check_keys('calibration', c, ('offset','near','far','low','high','top'))
@@ -516,8 +516,10 @@ def to_dict(self:Answer) -> dict:
 @patch
 def __repr__(self:Answer):
     p = '' if self.p_same is None else f'; {percent(self.p_same)} same, if {100*self.prior:g} % of the pairs are'
-    sign = '<' if self.distance<self.threshold else '≥'
-    return f'{self.answer} (distance {self.distance:.4g} {sign} {self.threshold:.4g}{p})'
+    below = self.distance<self.threshold
+    if self.same in (below, None): where = f'{"<" if below else "≥"} {self.threshold:.4g}'
+    else: where = f'is beyond the unsure ones, though the threshold is {self.threshold:.4g}'
+    return f'{self.answer} (distance {self.distance:.4g} {where}{p})'
 
 def percent(
     p, # A probability

@@ -152,6 +152,14 @@ def test_command_in_one_line(folder, tmp_path):
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path)
     assert out.returncode==2 and len(out.stderr.splitlines())==1 and 'SHA-256' in out.stderr and not out.stdout
 
+def test_two_columns_of_one_name(folder, tmp_path):
+    "Which one of them is meant?"
+    from siamese_verify.commands import enroll, verify
+    table = tmp_path/'t.csv'
+    table.write_text('left,left,right,file,file\na.jpg,b.jpg,c.jpg,d.jpg,e.jpg\n')
+    for ask in (lambda: verify(folder, table), lambda: enroll(folder, tmp_path/'g.safetensors', table)):
+        with pytest.raises(ValueError, match="several columns called 'left'"): ask()
+
 def test_pickle_is_not_opened(tmp_path, monkeypatch):
     from siamese_verify.commands import verify
     monkeypatch.chdir(tmp_path)
