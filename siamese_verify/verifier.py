@@ -393,7 +393,7 @@ def _check_calibration(c):
     if c is None: return
     check_keys('calibration', c, ('offset','near','far','low','high','top'))
     for k,o in c.items(): k=='top' and o is None or check_between(k, o, -math.inf if k=='offset' else 0)
-    if not 0<c['low']<=c['high']<(c['top'] or math.inf): raise ValueError('calibration: not 0 < low ≤ high < top')
+    if not 0<c['low']<=c['high']<(math.inf if c['top'] is None else c['top']): raise ValueError('calibration: not 0 < low ≤ high < top')
 
 def _check_unsure(u):
     if u is None: return

@@ -215,7 +215,7 @@ or that it is nobody enrolled. Names and embeddings are kept in this page only, 
 <details><summary>Licence of ONNX Runtime, which is inside</summary><pre>{licence}</pre></details>
 </main>
 <dialog id="camera" aria-label="Photograph">
-<video muted playsinline></video>
+<video autoplay muted playsinline></video>
 <div class="buttons"><button id="take">Take</button><button id="cancel">Cancel</button></div>
 </dialog>
 <noscript>This page needs JavaScript, which is all inside of it.</noscript>
@@ -722,7 +722,9 @@ async function photograph(k, capture) {    // phones have a better camera of the
   let stream
   try { stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: 'environment', width: {ideal: 1920}}}) }
   catch { return slots[k].box.querySelector('.file').textContent = 'There is no camera that this page may use.' }
-  video.srcObject = stream
+  video.srcObject = stream    // plays by itself: asked to, it would complain of a dialog that was closed at once
+  $('take').disabled = true
+  video.onplaying = () => { $('take').disabled = false; $('take').focus() }
   dialog.onclose = () => { for (const o of stream.getTracks()) o.stop(); video.srcObject = null }
   $('cancel').onclick = () => dialog.close()
   $('take').onclick = () => {
@@ -731,7 +733,6 @@ async function photograph(k, capture) {    // phones have a better camera of the
     canvas.toBlob(blob => { dialog.close(); put(k, new File([blob], 'photograph.png', {type: 'image/png'})) })
   }
   dialog.showModal()
-  await video.play()
 }
 
 $('explain').onclick = explain

@@ -91,7 +91,8 @@ def test_verifiers(few, tmp_path_factory, capsys):
     def ask():
         v = Verifier.load(folder)
         answer = v.verify(np.zeros((9,9,3), np.uint8), np.full((9,9,3), 200, np.uint8))
-        assert np.isfinite(answer.distance) and v.about() and v.card() and v.made() is not None
+        assert np.isfinite(answer.distance) and 0<=(answer.p_same or 0)<=1
+        assert v.about() and v.card() and v.made() is not None
         return answer
     @few
     @given(st.data())
