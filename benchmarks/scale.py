@@ -1,6 +1,6 @@
 """Processor time and memory of each step, for 10³ images and more.
 
-    python benchmarks/scale.py                    # all: some 20 minutes
+    python benchmarks/scale.py                    # all: some 50 minutes
     python benchmarks/scale.py count --most 3e4   # one step, up to 30 000 images
 
 Each figure is of a process of its own with one thread: the processor's time in the step, not in what leads up to it, and how
@@ -72,6 +72,16 @@ def worst(n):
     e,y = embeddings(n)
     return lambda: worst_pairs(e, y)
 
+def indexed(n):
+    "The same with an index of FAISS that looks at 32 of 4096 cells"
+    import faiss
+    from siamese_verify.worst import worst_pairs
+    faiss.omp_set_num_threads(1)
+    e,y = embeddings(n)
+    index = faiss.index_factory(128, f'IVF{min(4096, n//40)},Flat')
+    index.nprobe = 32
+    return lambda: worst_pairs(e, y, index=index)
+
 def fit(n):
     "A threshold for as many pairs as images"
     import torch
@@ -81,7 +91,7 @@ def fit(n):
     d = torch.randn(n, generator=g)+2*~same
     return lambda: fit_threshold(d, same)
 
-steps = {split:1e6, pairs:1e6, store:1e5, shards:1e4, fit:1e7, count:1e5, worst:1e5}    # and up to how many
+steps = {split:1e6, pairs:1e6, store:1e5, shards:1e4, fit:1e7, count:3e5, worst:1e5, indexed:3e5}    # and up to how many
 
 def memory(line):
     "MB that this process has now (`VmRSS`) or had at most (`VmHWM`), on Linux"

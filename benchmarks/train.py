@@ -9,8 +9,9 @@
 The same encoder (EfficientNet-Lite0), the same batches of 64 images (4 of each class, more if there are few classes), the
 same augmentation, optimiser and schedule for each way; half of the classes train, all pairs of the other half are reported
 on. Each way takes the best of three learning rates on a split of its own (seed 100), which the table doesn't report. Behind
-each encoder, the best head of `try_heads` is fitted to the classes that trained it. Writes a row for each set, seed, way and
-head to benchmarks/results/train.csv, which the page *Training, measured* shows.
+each encoder, the best head of `try_heads` is fitted to the classes that trained it. `--ways 'SupConLoss, own loop'` is
+pytorch-metric-learning's trainer, with its sampler. Writes a row for each set, seed, way and head to
+benchmarks/results/train.csv, which the page *Training, measured* shows.
 
     python benchmarks/train.py glyphs --tried --lr 1e-3
 
@@ -23,8 +24,9 @@ from siamese_verify.all import *
 
 results = Path(__file__).resolve().parent/'results'/'train.csv'
 sizes = dict(glyphs=48, digits=48, spots=64, pets=80, omniglot=48)
-peers = {'SupConLoss':None, 'MultiSimilarityLoss':'MultiSimilarityMiner', 'ContrastiveLoss':None}
+peers = {'SupConLoss':None, 'MultiSimilarityLoss':'MultiSimilarityMiner', 'ContrastiveLoss':None, 'ProxyAnchorLoss':None}
 rates = 1e-4,3e-4,1e-3
+own = ', own loop'
 
 class BesideSupCon(AllPairsLoss):
     "All pairs, and SupCon on the same batch"
@@ -68,6 +70,7 @@ def learner(images, store, way, seed, data):
     n = len(np.unique(images.y[images.splits['train']]))
     dls = images.dls(bs=64, per_class=max(4, 64//n), store=store, after_batch=tfms, seed=seed)
     if way in changes: return changed(dls, way)
+    way = way.replace(own, '')
     loss = MetricLoss(way, peers[way]) if way in peers else None
     return siamese_learner(dls, efficientnet_lite0, kind='distance' if loss else 'threshold', loss_func=loss)
 
@@ -75,9 +78,31 @@ def train(learn, lr, budget):
     "Train with one cycle; the number of images that went through the encoder"
     train = learn.dls.train
     epochs = max(1, round(budget/(len(train)*train.bs)))
-    lr = slice(lr, 100*lr) if isinstance(learn.model, ThresholdSiamese) else lr    # the threshold may learn faster
+    if len(siamese_splitter(learn.model))>1: lr = slice(lr, 100*lr)    # the threshold may learn faster, and so may proxies
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, cbs=NoValidation())
     return epochs*len(train)*train.bs
+
+def train_own(learn, lr, budget):
+    "Train the encoder as long in pytorch-metric-learning's loop, with the optimiser and the schedule that a learner has"
+    from pytorch_metric_learning.samplers import MPerClassSampler
+    from pytorch_metric_learning.trainers import MetricLossOnly
+    dl,encoder,loss = learn.dls.train,learn.model.encoder,learn.loss_func
+    items,steps = [dl.after_item(o) for o in dl.dataset],max(1, round(budget/(len(dl)*dl.bs)))*len(dl)
+    opt = torch.optim.AdamW(encoder.parameters(), lr, weight_decay=.01, betas=(.95,.99), eps=1e-5)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(opt, lr, steps, pct_start=.25, div_factor=25, final_div_factor=1e5/25)
+    def augmented(x): return encoder(dl.after_batch((TensorImage(x),))[0])
+    MetricLossOnly(dict(trunk=_Called(augmented, encoder), embedder=nn.Identity()), dict(trunk_optimizer=opt), dl.bs, dict(metric_loss=loss.loss),
+        [(x.as_subclass(Tensor), int(y)) for x,y in items], dict(tuple_miner=loss.miner) if loss.miner else {}, steps, dataloader_num_workers=0,
+        sampler=MPerClassSampler([int(y) for _,y in items], dl.per_class, dl.bs, steps*dl.bs),
+        lr_schedulers=dict(trunk_scheduler_by_iteration=schedule), freeze_trunk_batchnorm=True).train()
+    return steps*dl.bs
+
+class _Called(nn.Module):
+    "A function of a batch as a module that has the weights of another one"
+    def __init__(self, f, model):
+        super().__init__()
+        self.f,self.model = f,model
+    def forward(self, x): return self.f(x)
 
 def counted(learn, seed):
     "All pairs of the classes that didn't train, as trained and behind the best head"
@@ -101,7 +126,7 @@ def main(
     seeds:int=3, # Number of seeds
     budget:int=2500, # Images through the encoder, about
     most:int=1500, # Images of the set at most, about
-    ways:str=None, # Some of the ways, with commas between; `ours` and all losses if not given
+    ways:str=None, # Some of the ways, with semicolons between; `ours` and all losses if not given
     lr:str=None, # Learning rates of these ways, with commas between, instead of the best of three for each
     tried:bool=False, # Measure changes of the default instead, those in `ways` or all, at one learning rate
 ):
@@ -111,13 +136,14 @@ def main(
     store = images.store(sizes[data], method='squish')
     def run(way, seed, lr):
         learn = learner(LabeledImages(images.files, np.array(images.vocab)[images.y], halves(seed)), store, way, seed, data)
-        return (train(learn, lr, budget) if way!='none' else 0),counted(learn, seed)
+        learns = train_own if own in way else train if way!='none' else lambda *_: 0
+        return learns(learn, lr, budget),counted(learn, seed)
     def eer(way, lr):
         found = run(way, 100, lr)[1]['none'][1].rates()['EER'].value
         print(way, lr, round(found, 4), flush=True)
         return found
-    if tried: return try_changes(data, eer, ways.split(',') if ways else changes, float(lr))
-    ways = ways.split(',') if ways else ['ours', *peers]
+    if tried: return try_changes(data, eer, ways.split(';') if ways else changes, float(lr))
+    ways = ways.split(';') if ways else ['ours', *peers]
     if lr: chosen = dict(zip(ways, map(float, lr.split(',')), strict=True))
     else: chosen = {way:min(rates, key=partial(eer, way)) for way in ways}
     print(chosen, flush=True)

@@ -208,11 +208,11 @@ def add_block(self:Tally,
     k, # Bins of the pairs of n images with m others: a matrix
     y1, # Labels of the n images
     y2, # Labels of the m others
-    left, # Numbers of the clusters of the n images, in order
+    left, # Numbers of the clusters of the n images, ascending
     right, # And of the m others
 ):
     "Count all pairs of some images with some others"
-    if (left[:,None]==right).any():
+    if left[0]<=right[-1] and right[0]<=left[-1]:    # they may have clusters in common
         left,right = (o.flatten() for o in torch.broadcast_tensors(left[:,None], right))
         return self.add(k.flatten(), (y1[:,None]==y2).flatten(), left, right)
     if torch.isin(y1, y2).any(): k = k+(y1[:,None]==y2)*self.bins
@@ -348,18 +348,22 @@ def _count_blocks(e, y, of, g, distance_metric, thresholds, bins, file=None):
     cuts = pair_cuts(*_sample(e, y, distance_metric), bins, thresholds)
     binner,tally = Binner(cuts, e),Tally(g, len(cuts)+1, e.device)
     low,high = math.inf,-math.inf
-    blocks = list(_blocks(of, min(max(2**22, 4*g*bins)//len(e), len(e)//8)+1))
+    side = 512 if e.device.type=='cpu' else 4096    # of a tile that stays in the cache
+    blocks = list(_blocks(of, side))
     notes = CountNotes(file, e, y, of, cuts)
     y,of = (torch.from_numpy(o).to(e.device) for o in (y, of))
     k,n = my_rank()
     done,low,high = notes.read(tally, low, high)
     for nth,(i,j) in enumerate(blocks[k::n], 1):
         if nth<=done: continue
-        d = distance_matrix(e[i:], e[i:j], distance_metric)
-        low,high = min(low, d.min().item()),max(high, d.max().item())
-        a,b = torch.tril_indices(j-i, j-i, -1, device=e.device)
-        tally.add(binner(d[a,b]), y[i+a]==y[i+b], of[i+a], of[i+b])
-        if j<len(e): tally.add_block(binner(d[j-i:]).view(-1, j-i), y[j:], y[i:j], of[j:], of[i:j])
+        for r in range(i, len(e), j-i):
+            d = distance_matrix(e[r:r+j-i], e[i:j], distance_metric)
+            lowest,highest = d.aminmax()
+            low,high = min(low, lowest.item()),max(high, highest.item())
+            if r>i: tally.add_block(binner(d).view(d.shape), y[r:r+j-i], y[i:j], of[r:r+j-i], of[i:j])
+            else:
+                a,b = torch.tril_indices(j-i, j-i, -1, device=e.device)
+                tally.add(binner(d[a,b]), y[i+a]==y[i+b], of[i+a], of[i+b])
         notes.write(tally, nth, low, high)
     ends = total(torch.tensor([-low,high], dtype=torch.double), 'max').tolist()
     for o in tally.all,tally.of: total(o)

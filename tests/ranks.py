@@ -18,6 +18,7 @@ from siamese_verify.pairs import *
 from siamese_verify.ranks import *
 from siamese_verify.training import *
 from siamese_verify.checkpoints import *
+from siamese_verify.worst import *
 from siamese_verify.evaluation import *
 
 torch.set_num_threads(1)
@@ -71,7 +72,8 @@ def counts(path):
     "The counts of all pairs of some embeddings"
     e,y = torch.randn(1500, 8, generator=torch.Generator().manual_seed(0)),np.arange(1500)%50
     o = count_pairs(e, y, thresholds=[1.9])
-    return dict(rates=repr(o.rates(1.9)), eer=repr(o.curve.eer), fm=o.fm.tolist()[:5], ends=[o.curve.first[0].item(), o.curve.last[-1].item()])
+    worst = worst_pairs(e, y, 20, block=50_000).round(5).values.tolist()
+    return dict(worst=worst, rates=repr(o.rates(1.9)), eer=repr(o.curve.eer), fm=o.fm.tolist()[:5], ends=[o.curve.first[0].item(), o.curve.last[-1].item()])
 
 def share_of_epochs(path):
     "Which images each process reads in an epoch, and the order in which all do"

@@ -21,6 +21,14 @@ def test_worst(metric):
     i,j = pair_indices(300)
     d,same = metric(e[i], e[j]),y[i]==y[j]
     found = worst_pairs(e, y, 20, metric, block=5000)
+    check_worst(found, metric, e, y, d, same)
+    faiss = pytest.importorskip('faiss')
+    exact,trained = faiss.IndexFlatL2(16),faiss.index_factory(16, 'IVF10,Flat')
+    trained.nprobe = 10    # looks everywhere
+    for index in exact,trained: check_worst(worst_pairs(e, y, 20, metric, index=index), metric, e, y, d, same)
+    with pytest.raises(ValueError, match='the index has 300 embeddings already: give an empty one'): worst_pairs(e, y, 20, metric, index=exact)
+
+def check_worst(found, metric, e, y, d, same):
     for kind,sign in (False,1), (True,-1):
         o = found[found.same==kind]
         np.testing.assert_allclose(o.distance, d[same==kind].sort(descending=kind).values[:20], rtol=1e-4)
