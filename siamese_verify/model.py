@@ -394,6 +394,12 @@ def forget_fit(self:DistanceSiamese):
     self.fitted_on = None
     self.calibration.fill_(math.nan)
 
+@patch
+def _load_from_state_dict(self:Siamese, state, prefix, *args):
+    "Weights of before a model could remember a fit are those of one without"
+    for k,o in self.named_buffers(recurse=False): state.setdefault(prefix+k, torch.full_like(o, math.nan if o.is_floating_point() else -1))
+    super(Siamese, self)._load_from_state_dict(state, prefix, *args)
+
 # %% ../nbs/01_model.ipynb #f2d72099
 class ThresholdSiamese(DistanceSiamese):
     "A siamese model that learns a threshold: logits, *same* if the distance is below it"
