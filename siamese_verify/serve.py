@@ -164,7 +164,7 @@ def enroll(self:Service,
     x = self.picture(image)
     try: return _counts(gallery.add({name:x}), name)
     except ValueError as e: raise Refused(409, str(e)) from e
-    except TimeoutError as e: raise Refused(503, str(e)) from e
+    except OSError as e: raise Refused(503, str(e)) from e    # locked for too long, or a disk that is full
 
 @patch
 def forget(self:Service,
@@ -173,7 +173,7 @@ def forget(self:Service,
     "Remove all images of a name"
     try: return _counts(self.gallery().remove(name), name)
     except ValueError as e: raise Refused(404, str(e)) from e
-    except TimeoutError as e: raise Refused(503, str(e)) from e
+    except OSError as e: raise Refused(503, str(e)) from e    # locked for too long, or a disk that is full
 
 def _counts(gallery, name):
     all_of_it = dict(images=len(gallery), names=len(set(gallery.names)))
