@@ -97,6 +97,7 @@ def calibrate(self:ErrorCurve,
     top=4., # Largest distance there is, as `farthest` tells
 ) -> Calibration:
     "The likeliest log likelihood ratio for every distance"
+    if top!=math.inf: check_number('top, the largest distance there is,', top, 1e-30)
     same,not_same = self.shares()
     d = np.minimum(self.middles, self.last[np.isfinite(self.last)].max(initial=0))
     if d[0]<-1e-3*d[-1] or d[-1]>1.001*top: raise ValueError(f'distances go from 0 to {top:g}, not from {d[0]:.3g} to {d[-1]:.3g}')
@@ -206,6 +207,7 @@ def reliability(self:ErrorCurve,
     bins=10, # Number of bins of the probability
 ) -> pd.DataFrame: # A row for each bin that isn't empty
     "What was claimed and what was true"
+    check_number('bins', bins, 1, 2**16, int)
     same,not_same = self.shares(prior)
     p,w = calibration.p_same(self.middles, prior),same+not_same
     sums = dict(weight=w, claimed=w*p, true=same, pairs=(self.same+self.not_same).astype(int))
@@ -237,6 +239,7 @@ def bin_numbers(self:ErrorCurve,
     bins=15, # Number of bins
 ) -> np.ndarray: # From 0, for each group
     "Bins of about equal weight, in the order of the distances"
+    check_number('bins', bins, 1, 2**16, int)
     w = sum(self.shares(prior))
     return ((w.cumsum()-w/2)*bins).astype(int).clip(0, bins-1)
 
@@ -343,6 +346,7 @@ def unsure(self:PairCounts,
     "Answer only as far as these classes show that both rates are kept"
     c = self.curve
     c.shares()    # an error if all pairs are of one kind
+    check_number('confidence', confidence, 1e-9, 1-1e-9)
     (low,some),(high,other) = (_sure_cut(self, confidence, **goal) for goal in (dict(fmr=fmr), dict(fnmr=fnmr)))
     if low is not None and high is not None and high<low: low = high = _between(c, high, low)
     below,above = (self.fmr_estimates,low),(self.fnmr_estimates,high)

@@ -78,7 +78,7 @@ class Checkpoint(Callback):
         file, # File to write
         about='', # What the training is, in words, such as its command: another one can't go on from the file
     ):
-        self.file,self.about,self.n_fits = Path(file),about,0
+        self.file,self.about,self.n_fits = check_writable(file),about,0
 
     def before_fit(self):
         self.run = self.learn.trains and not hasattr(self.learn, 'lr_finder')    # validation begins a fit, too

@@ -152,7 +152,7 @@ def _write(learn, out, table, rates=None, seed=None):
     learn.show_results(max_n=16, ncols=4, shuffle=False)
     _save_picture(out/'pairs.png')
     errors = learn.top_errors(n=1000, show=False)
-    errors.to_csv(out/'mistakes.csv', index=False)
+    errors.to_csv(out/'mistakes.csv', index=False, errors='surrogateescape')    # names of files are bytes
     if len(errors):
         show_errors(errors[:16])
         _save_picture(out/'mistakes.png')

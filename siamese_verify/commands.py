@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+from PIL import Image
+from .files import *
 from .verifier import *
 from .gallery import *
 from .onnx import *
@@ -48,12 +50,13 @@ def _verify_table(v, file, prior, json):
 def _read_table(file):
     "A table as it is written, as `read_table` does, but without fastai"
     import pandas as pd
-    if not file.is_file(): raise FileNotFoundError(f'there is no file {file}')
+    check_file(file)
     read = partial(pd.read_csv, file, dtype=str, keep_default_na=False, index_col=False)
     try: df,names = read(),read(header=None, nrows=1).iloc[0]
-    except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e})') from e
+    except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e}): save it as CSV, with commas, in UTF-8') from e
     twice = names[names.duplicated()]
     if len(twice): raise ValueError(f'{file} has several columns called {twice.iloc[0]!r}: rename all but one')
+    if df.shape[1]==1 and set(str(df.columns[0])) & {*';\t|'}: raise ValueError(f'{file} has one column, {df.columns[0]!r}: save it as CSV, with commas')
     return df
 
 # %% ../nbs/06d_commands.ipynb #2091a6a8
@@ -63,10 +66,16 @@ def is_pickle(
     "Is there a pickle and no verifier?"
     model = Path(model)
     if not model.exists(): raise FileNotFoundError(f'there is no model {model}: make one with siamese_verify train')
-    if model.suffix.lower() in ('.png','.jpg','.jpeg'):
-        raise ValueError(f'{model} is an image: give the model first, and then two images')
-    file = model.is_file() and model.suffix!='.onnx'
-    return file or (model/'model.pkl').exists() and not (model/'config.json').exists()
+    if model.is_dir(): return (model/'model.pkl').exists() and not (model/'config.json').exists()
+    _check_model(check_file(model))
+    return model.suffix!='.onnx'
+
+def _check_model(file):
+    "Raise an error for files that are something else: a mistake in the order, say"
+    suffix = file.suffix.lower()
+    if suffix in Image.registered_extensions(): raise ValueError(f'{file} is an image: give the model first, and then two images')
+    if suffix=='.csv': raise ValueError(f'{file} is a table: give the model first, and then the table')
+    if suffix in ('.json','.safetensors'): raise ValueError(f'{file} is no model by itself: give the folder of a verifier')
 
 def pickle_of(
     model, # Folder or file
@@ -103,7 +112,7 @@ def enroll(
 ) -> int:
     "Add images under names to a gallery, or remove a name"
     if (source is None)==(remove is None): raise ValueError('give images to add, or --remove and a name')
-    people = GalleryFile(gallery, load_verifier(model))
+    people = GalleryFile(check_writable(gallery), load_verifier(model))
     before = len(people.read())
     g = people.add(_source(source)) if source else people.remove(remove)
     print(f'{len(g)-before:+} images: {g}')
@@ -171,6 +180,7 @@ def explain(
     if out.suffix.lower() not in ('.png','.svg','.pdf'): raise ValueError(f'--out is a file .png, .svg or .pdf, not {out}')
     if out.resolve() in (left.resolve(), right.resolve()): raise ValueError(f'--out {out} is one of the images')
     if not out.parent.is_dir(): raise FileNotFoundError(f'--out {out}: there is no folder {out.parent}')
+    check_writable(out)
     if is_pickle(model): raise ValueError('explain takes a verifier: learn.verifier().save(folder)')
     e = load_verifier(model).explain(left, right, grid, size, fill)
     e.show().savefig(out, dpi=150)

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 
 from fastai.vision.all import *
 from .files import *
+from .pixels import *
 
 # %% ../nbs/00_data.ipynb #e15ba02d
 def check_number(
@@ -32,52 +33,6 @@ def check_number(
     limits = f' from {low:g} to {high:g}' if high<math.inf else f' of {low:g} or more' if low>-math.inf else ''
     raise ValueError(f'{name} is {what}{limits}, not {o!r}')
 
-# %% ../nbs/00_data.ipynb #97a2ab2b
-_turns = {2:'FLIP_LEFT_RIGHT', 3:'ROTATE_180', 4:'FLIP_TOP_BOTTOM', 5:'TRANSPOSE',
-          6:'ROTATE_270', 7:'TRANSVERSE', 8:'ROTATE_90'}
-
-def _upright(im):
-    "An image, turned as the number in its EXIF data says"
-    im.load()    # a TIFF is turned by Pillow as it's read, and then says so
-    turn = _turns.get(im.getexif().get(0x0112))
-    return im.transpose(Image.Transpose[turn]) if turn else im
-
-def _on_white(im):
-    white = Image.new('RGBA', im.size, 'white')
-    return Image.alpha_composite(white, im.convert('RGBA'))
-
-# %% ../nbs/00_data.ipynb #03d4208c
-def _to_bytes(a, scale=None):
-    "The values of an image as bytes: by their type or by a scale, never by how large they are"
-    if scale is not None: return _scaled(a, check_number('scale', scale, 1e-30))
-    if a.dtype==np.uint8: return a
-    if a.dtype==bool: return a*np.uint8(255)
-    if a.dtype.kind=='u' and a.itemsize==2: return (a >> 8).astype(np.uint8)
-    if a.dtype.kind=='f': return _scaled(a, 1)
-    raise ValueError(f'an image of {a.dtype}: give bytes, uint16, or floats from 0 to 1; or scale, the value that is white')
-
-def _scaled(a, white):
-    "Numbers from 0 to `white` as bytes"
-    if a.dtype.kind not in 'biuf': raise ValueError(f'an image of {a.dtype}: values are numbers')
-    low,high = a.min(),a.max()
-    if low>=0 and high<=white: return (a*(255/white)).round().astype(np.uint8)
-    kind = 'floats' if a.dtype.kind=='f' else 'values'
-    raise ValueError(f'{kind} of an image go from 0 to {white:g}, not from {low:g} to {high:g}: '
-                     'give scale, the value that is white, to open_image')
-
-# %% ../nbs/00_data.ipynb #fa6f9ab1
-def _to_8_bits(im, scale, format):
-    "A grey image of more than 8 bits, or one whose scale is given, with 8"
-    a = np.asarray(im)
-    if scale is None and im.mode=='I': a = _16_of_32(a, format)
-    if scale is None or im.mode in ('L','RGB') or im.mode[0] in 'IF': return Image.fromarray(_to_bytes(a, scale))
-    raise ValueError(f'scale is for grey and for RGB images, not for one of mode {im.mode}')
-
-def _16_of_32(a, format):
-    "The values of a file of 16 bits that Pillow opens as 32"
-    if format in ('PNG','PPM'): return a.astype(np.uint16)
-    raise ValueError('an image of 32 bits may mean anything by white: give scale, the value that is white, to open_image')
-
 # %% ../nbs/00_data.ipynb #5f9d0e8f
 def _from_array(o, scale):
     "A Pillow image of an array, H × W or H × W × C, or of a tensor, H × W or C × H × W"
@@ -85,7 +40,7 @@ def _from_array(o, scale):
     if isinstance(a, np.ma.MaskedArray): raise ValueError('an image is masked: give .filled(0), say')
     if a.ndim==3 and a.shape[2]==1: a = a[...,0]
     is_image = a.size and (a.ndim==2 or a.ndim==3 and a.shape[2] in (3,4))
-    if is_image: return Image.fromarray(np.ascontiguousarray(_to_bytes(a, scale)))
+    if is_image: return Image.fromarray(np.ascontiguousarray(to_bytes(a, scale)))
     raise ValueError(f'an image of shape {tuple(o.shape)}: give H × W × 3 as an array, or 3 × H × W as a tensor')
 
 def _from_tensor(o):
@@ -94,29 +49,20 @@ def _from_tensor(o):
     a = (o.float() if o.dtype==torch.bfloat16 else o).numpy()
     return a.transpose(1,2,0) if a.ndim==3 else a
 
-# %% ../nbs/00_data.ipynb #8c8e96ac
-def _to_rgb(im, scale=None):
-    "The pixels of a Pillow image as a person would see them, and nothing else of it"
-    format,im = im.format,_upright(im)
-    if im.mode[0] in 'IF' or scale is not None: im = _to_8_bits(im, scale, format)
-    if im.has_transparency_data: im = _on_white(im)
-    im = im.convert('RGB')
-    im.info = {}    # or the next one to read it would turn it once more
-    return PILImage.create(im)
-
 # %% ../nbs/00_data.ipynb #388906dd
 def open_image(
     o, # Path, Pillow image, array (H × W × C) or tensor (C × H × W), of bytes 0 to 255 or floats 0 to 1
     scale=None, # The value that is white, if the type of the values doesn't say: 4095 for 12 bits in 16
 ) -> PILImage: # RGB, upright
     "Open an image as RGB, whatever its mode, turned as its EXIF data says"
-    if isinstance(o, Image.Image): return _to_rgb(o, scale)
-    if isinstance(o, (np.ndarray,Tensor)): return _to_rgb(_from_array(o, scale))
+    if scale is not None: check_number('scale', scale, 1e-30)
+    if isinstance(o, Image.Image): return PILImage.create(to_rgb(o, scale))
+    if isinstance(o, (np.ndarray,Tensor)): return PILImage.create(to_rgb(_from_array(o, scale)))
     if not isinstance(o, (str,Path)):
         raise TypeError(f'an image is a file, a Pillow image, an array or a tensor, not {type(o).__name__}')
-    if not Path(o).is_file(): raise FileNotFoundError(f'there is no file {o}')
+    check_file(o)
     try:
-        with Image.open(o) as im: return _to_rgb(im, scale)
+        with Image.open(o) as im: return PILImage.create(to_rgb(im, scale))
     except Exception as e:    # Pillow has another error for each kind of damage
         raise ValueError(f'{o} cannot be read as an image ({e}): repair it or take it out') from e
 
@@ -494,6 +440,7 @@ def read_table(
     **kwargs # As in `pandas.read_csv`
 ) -> pd.DataFrame: # All of it as strings; an empty cell is an empty string
     "A table as it is written: 007 stays 007, and NA a name"
+    if isinstance(fname, (str,Path)): check_file(fname)
     kwargs = dict(dtype=str, keep_default_na=False, index_col=False) | kwargs
     try: df = pd.read_csv(fname, **kwargs)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as e:
@@ -551,6 +498,7 @@ def existing_files(
     "Files, all of which exist"
     files = L(files)
     missing = files.filter(lambda f: not f.is_file())
+    for f in missing.filter(Path.exists): check_file(f)
     if missing: raise FileNotFoundError(f'{len(missing)} files are missing: {and_more(missing)}')
     return files
 

@@ -31,6 +31,7 @@ def embeddings(self:SiameseLearner,
     **kwargs
 ) -> Tensor: # N × D, in the order of the images, on the device of the model
     "The embedding of every image, transformed as in validation"
+    check_bare(self.model)
     self.model.to(self.dls.device)
     return embed(self.model.encoder, self.dls.image_dl(images, **kwargs))
 
@@ -85,6 +86,8 @@ def compare(
     **kwargs # As in `compare_rates`
 ) -> Comparison:
     "Is one model better than the other on the same images, or could that be chance?"
+    for o in a,b:
+        if not isinstance(o, SiameseLearner): raise TypeError(f'compare takes two learners, as siamese_learner makes them, not {type(o).__name__}')
     models = a.model,b.model
     fitted = [o for o in models if getattr(o, 'fitted_on', None)==name]
     if fitted: warnings.warn(f'{len(fitted)} of 2 thresholds were fitted on {name}, which flatters them: FMR, FNMR and accuracy are no fair comparison')
@@ -154,4 +157,5 @@ def _embedded_fold(images, splits, train):
     "The model of a fold, and the embeddings of all images"
     labels = np.array(images.vocab)[images.y]
     learn = train if isinstance(train, SiameseLearner) else train(LabeledImages(images.files, labels, splits))
+    if not isinstance(learn, SiameseLearner): raise TypeError(f'train gives a trained learner, not {type(learn).__name__}')
     return learn.model,learn.embeddings(images)

@@ -9,6 +9,7 @@ __all__ = ['gallery_format', 'Gallery', 'check_name', 'named_images', 'Searches'
 
 # %% ../nbs/06a_gallery.ipynb #c6b6ed8e
 import hashlib, json, math, threading, unicodedata, warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -30,6 +31,7 @@ class Gallery:
         self.verifier,self.names = verifier,[check_name(o) for o in names]
         self.e = np.zeros((0,0), np.float32) if e is None else np.asarray(e, np.float32)
         if len(self.e)!=len(self.names): raise ValueError(f'{len(self.names)} names, but {len(self.e)} embeddings')
+        self._check_width(self.e)
         if not np.isfinite(self.e).all(): raise ValueError('embeddings are finite numbers, and some are NaN or infinite')
         self.strangers = None    # what `measure` found
 
@@ -37,6 +39,13 @@ class Gallery:
     def __repr__(self):
         n = len(set(self.names))
         return f'Gallery: {len(self)} image{"s"*(len(self)!=1)} of {n} name{"s"*(n!=1)}'
+
+@patch
+def _check_width(self:Gallery, e):
+    "Raise an error if embeddings are not as wide as the verifier's, as far as that is known"
+    n = len(self.verifier.config.get('probe') or [])
+    if len(e) and e.ndim!=2: raise ValueError(f'embeddings are N × D, not of shape {e.shape}')
+    if len(e) and n and e.shape[1]!=n: raise ValueError(f'embeddings of {e.shape[1]} numbers, and the verifier gives {n}')
 
 def check_name(
     o, # What should be a name: text, or a number
@@ -52,6 +61,19 @@ def named_images(
     source, # Folder with a folder for each name, data frame with columns `file` and `name`, or dictionary of names
 ) -> tuple: # N names and N images
     "Images and whom or what they show"
+    names,images = _pairs_of(source)
+    _warn_of_twins({*map(str, names)})
+    return names,images
+
+def _warn_of_twins(names):
+    "Tell of names that are one to a reader, though in other blanks or cases"
+    n = Counter(map(_plain, names))
+    twins = sorted(repr(o) for o in names if n[_plain(o)]>1)
+    if twins: warnings.warn(f'names that differ in blanks or case alone: {", ".join(twins[:5])}')
+
+def _plain(o): return ' '.join(o.split()).casefold() if len(o)>1 else o
+
+def _pairs_of(source):
     if isinstance(source, (str,Path)): return _in_folders(Path(source))
     if isinstance(source, dict):
         rows = [(k, o) for k,v in source.items() for o in (v if isinstance(v, (list,tuple)) else [v])]
@@ -96,6 +118,9 @@ def put(self:Gallery,
     e, # Embeddings of N images by the verifier, N × D
 ) -> Gallery: # This gallery
     "Enroll what is embedded already"
+    e = np.asarray(e, np.float32)
+    self._check_width(e)
+    if len(names)!=len(e): raise ValueError(f'{len(names)} names, but {len(e)} embeddings')
     both,names = np.concatenate([self.e, e]) if len(self) else e,[*self.names, *names]
     new = [*range(len(self)), *_new_rows(names, both, len(self))]
     self.names,self.e,self.strangers = [names[k] for k in new],both[new],None
@@ -204,6 +229,8 @@ def measure(self:Gallery,
     seed=42, # Seed of their choice
 ) -> Searches:
     "Ask for each image who it is if its own name were not there"
+    check_between('most', most, 2, kind=int)
+    check_between('seed', seed, 0, kind=int)
     if self.strangers is not None: return self.strangers
     vocab,y = _names_of(self.names)
     kept = self.verifier.strangers
@@ -351,13 +378,14 @@ def identify(self:Gallery,
 def identify_all(self:Gallery, images, k=5, fpir=.01, threshold=None) -> list:
     "`identify` for several images, which are embedded together"
     if not len(self): raise ValueError('the gallery is empty: add images first')
+    images = list_images(images)
     check_between('k', k, 1, 10**6, int)
     t = self.threshold(threshold, fpir)
     warning = self.warning(fpir) if threshold is None else ''
     x = [self.verifier.preprocess(o) for o in images]
     res = []
     for part in (x[i:i+32] for i in range(0, len(x), 32)):
-        vocab,d = self.per_name(self.verifier.encode(np.stack(part)))
+        vocab,d = self.per_name(self.verifier.encoded(np.stack(part)))
         for row,im in zip(d, part):
             matches = [(vocab[c], float(row[c])) for c in np.argsort(row, kind='stable')[:k]]
             res.append(Found(matches, float(t), fpir if threshold is None else None, warning, im))
@@ -388,8 +416,8 @@ def load(cls:Gallery,
     verifier, # The `Verifier` that embedded it
 ) -> Gallery:
     "The gallery in a file"
-    if Path(file).is_dir(): raise ValueError(f'{file} is a folder: a gallery is a file, people.safetensors say')
-    if not Path(file).is_file(): raise FileNotFoundError(f'there is no gallery {file}: make one with enroll')
+    if not Path(file).exists(): raise FileNotFoundError(f'there is no gallery {file}: make one with enroll')
+    check_file(file)
     try: about,tensors = _read(file)
     except Exception as e:
         raise ValueError(f'{file} cannot be read as a gallery ({str(e).splitlines()[0][:200]})') from e
@@ -420,8 +448,6 @@ def _checked(cls, about, tensors, verifier):
         raise ValueError('the embeddings were changed')
     names = about['names']
     if not isinstance(names, list) or not all(isinstance(o, str) for o in names): raise ValueError('names are a list of texts')
-    n = len(verifier.config.get('probe') or [])
-    if len(e) and n and e.shape[1]!=n: raise ValueError(f'embeddings of {e.shape[1]} numbers, and the verifier gives {n}')
     if y.shape!=(len(e),) or y.dtype!=np.int32 or len(y) and not 0<=y.min()<=y.max()<len(about['names']):
         raise ValueError('each embedding has the number of a name')
     res = cls(verifier, [names[k] for k in y], e)
@@ -437,7 +463,7 @@ class GalleryFile:
         verifier, # The `Verifier` that embeds
     ):
         self.file,self.verifier,self.lock = Path(file),verifier,threading.Lock()
-        drop_leftovers(self.file.parent)
+        drop_leftovers(self.file.resolve().parent)
         self.now = self._stat(),self._load()
 
     def _stat(self):

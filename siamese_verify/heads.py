@@ -142,6 +142,7 @@ def fit_head(self:SiameseLearner,
 ) -> HeadFit:
     "Embed once, put the best head behind the encoder, and fit the threshold"
     y,heads = _check_head(self, name),head_choices(head, shrink)
+    if fmr is not None: check_number('fmr', fmr, 1e-9, 1-1e-9)
     self.model.to(self.dls.device)
     self.model.use_head()
     splits = dict.fromkeys([name, self.threshold_split(), *self.evaluated_splits()])

@@ -6,10 +6,10 @@ Docs: https://siamese-verify.github.io/siamese_verify/intervals.html.md"""
 
 # %% auto #0
 __all__ = ['jackknife_variance', 'effective_number', 'degrees_of_freedom', 'shrinkage', 'Estimates', 'PairCounts', 'Binner',
-           'pair_cuts', 'Tally', 'default_bins', 'bin_ends', 'count_pairs', 'check_labels', 'check_embeddings',
-           'CountNotes', 'first_cut', 'least_classes', 'few_warning', 'ErrorRates', 'check_rate', 'check_shares',
-           'Plan', 'plan_classes', 'Comparison', 'slopes', 'difference', 'compare_rates', 'Rate', 'short_rate',
-           'exact_interval']
+           'pair_cuts', 'Tally', 'default_bins', 'bin_ends', 'count_pairs', 'check_labels', 'check_thresholds',
+           'check_embeddings', 'CountNotes', 'first_cut', 'least_classes', 'few_warning', 'ErrorRates', 'check_rate',
+           'check_shares', 'Plan', 'plan_classes', 'Comparison', 'slopes', 'difference', 'compare_rates', 'Rate',
+           'short_rate', 'exact_interval']
 
 # %% ../nbs/02a_intervals.ipynb #5430c690
 import hashlib
@@ -299,6 +299,9 @@ def count_pairs(
 ) -> PairCounts:
     "Compare all images with all others, N(N-1)/2 pairs, without keeping the distances"
     e,y = check_embeddings(e, y, distance_metric)
+    if bins is not None: check_number('bins', bins, 1, 2**20, int)
+    thresholds = check_thresholds(thresholds)
+    if file is not None: check_writable(file)
     clusters,of = np.unique(y if groups is None else check_labels(groups, len(e)), return_inverse=True)
     order = np.lexsort((y, of))
     e,y,of = e[torch.from_numpy(order).to(e.device)],np.unique(y, return_inverse=True)[1][order],of[order]
@@ -319,8 +322,15 @@ def check_labels(y, n):
     if y.dtype==object and len({isinstance(o, str) for o in y})>1: raise ValueError('labels are all names or all numbers, not both')
     return np.array(y.tolist()) if y.dtype==object else y
 
+def check_thresholds(thresholds):
+    "Some thresholds as a list of numbers, or an error"
+    if not is_listy(thresholds) and not isinstance(thresholds, np.ndarray): raise TypeError(f'thresholds are a list of numbers, not {thresholds!r}')
+    return [check_number('a threshold', o) for o in thresholds]
+
 def check_embeddings(e, y, distance_metric=None):
     "Embeddings as a matrix of at least single precision, and their labels, or an error"
+    if distance_metric is not None and not callable(distance_metric):
+        raise TypeError(f'distance_metric is a function of two batches of embeddings, such as cosine_distance, not {distance_metric!r}')
     e = _matrix(e)
     if len(e)<2: raise ValueError('a pair takes two embeddings')
     check_finite(e)
@@ -413,9 +423,11 @@ class CountNotes:
     ) -> tuple: # Number of blocks, smallest and largest distance
         "How many blocks were counted, and the ends of their distances; their counts go into the tally"
         if not self.file or not self.file.exists(): return 0,low,high
-        try: o = torch.load(self.file, weights_only=True)
-        except Exception as e: raise ValueError(f'{self.file} cannot be read: delete it to count anew') from e
-        if o['digest']!=self.digest: raise ValueError(f'{self.file} is of other embeddings, labels or bins: delete it to count anew')
+        try:
+            o = torch.load(self.file, weights_only=True)
+            digest = o['digest']
+        except Exception as e: raise ValueError(f'{self.file} cannot be read: delete it to count anew, if it is no file of yours, or give another') from e
+        if digest!=self.digest: raise ValueError(f'{self.file} is of other embeddings, labels or bins: delete it to count anew')
         tally.all += o['all'].to(tally.all.device)
         tally.of += o['of'].to(tally.of.device)
         return o['done'],o['low'],o['high']
@@ -850,6 +862,7 @@ def compare_rates(
 ) -> Comparison:
     "Is one model better than the other, or could that be chance?"
     check_shares(fmr, prior, confidence)
+    if not is_listy(names) or len(names)!=2 or names[0]==names[1]: raise ValueError(f'names are two, one for each model, not {names!r}')
     if not all(np.array_equal(getattr(a, o), getattr(b, o)) for o in ('clusters','n_same','n_not_same')):
         raise ValueError('the models were not given the same pairs: count the same images, with the same labels')
     def estimates(o, t):

@@ -10,7 +10,7 @@ __all__ = ['matrix_distances', 'small_encoder', 'check_encoded', 'check_finite',
            'symmetric_features', 'squared_euclidean_distance', 'euclidean_distance',
            'normalized_squared_euclidean_distance', 'cosine_distance', 'Threshold', 'DistanceSiamese',
            'ThresholdSiamese', 'TensorEmbedding', 'pair_indices', 'distance_matrix', 'create_siamese_model',
-           'siamese_splitter']
+           'siamese_splitter', 'check_bare']
 
 # %% ../nbs/01_model.ipynb #45116c2a
 import inspect
@@ -316,7 +316,8 @@ def _unit(x):
     x = _wide(x)
     largest = x.detach().abs().amax(-1, keepdim=True)
     unit = F.normalize(x/torch.where(largest>1e-37, largest, 1.), dim=-1, eps=1e-6)
-    return unit if x.requires_grad else torch.where(largest>1e-37, unit, math.nan)    # nothing has no direction
+    if x.requires_grad and not torch.jit.is_tracing(): return unit
+    return torch.where(largest>1e-37, unit, math.nan)    # nothing has no direction
 
 # %% ../nbs/01_model.ipynb #b13e976e
 def cosine_distance(
@@ -540,3 +541,11 @@ def siamese_splitter(
     ids = {id(p) for p in encoder}
     head = [p for p in params(model) if id(p) not in ids]
     return [encoder, head] if head else [encoder]
+
+# %% ../nbs/01_model.ipynb #b1d00002
+def check_bare(
+    model, # Of a learner
+):
+    "Raise an error for a model that is wrapped for several devices"
+    if not isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)): return
+    raise TypeError(f'the model is wrapped in {type(model).__name__}: set learn.model = learn.model.module')

@@ -232,6 +232,7 @@ def export_onnx(self:Verifier,
     "Write preprocessing and encoder as one graph, which holds the configuration as well"
     try: import onnx, onnxscript
     except ImportError as e: raise ImportError('to write a graph takes pip install onnx onnxscript onnxruntime') from e
+    check_writable(file)
     x,y = _check_precision(self, precision, images)
     if not self.config.get('weights'): self.note_weights()
     encoder = _encoder_graph(self)

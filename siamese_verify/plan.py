@@ -34,6 +34,7 @@ def named_arch(
     name, # `small`, `efficientnet_lite0`, or the name of a torchvision or timm model
 ):
     "The architecture of this name: here, in torchvision, or else in timm"
+    if not isinstance(name, str): raise TypeError(f'an encoder has a name here, such as resnet18, not {name!r}')
     if name in _own: return _own[name]
     return models.get_model_builder(name) if name in models.list_models() else _of_timm(name)
 
@@ -123,6 +124,11 @@ def plan_training(
 ) -> TrainingPlan:
     "What to train for some images, and why"
     if minutes is not None: check_number('minutes', minutes, 1e-9)
+    if size is not None: check_number('size', size, 1, 2**12, int)
+    if epochs is not None: check_number('epochs', epochs, 0, kind=int)
+    check_number('bs', bs, 1, kind=int)
+    if arch is not None: named_arch(arch)
+    check_split('train', images.splits)
     said,n,scratch = 'as you say',len(images.splits['train']),scratch or arch=='small'
     budget = check_number('budget', ifnone(budget, 30_000 if scratch else 5_000), 1)
     arch,why_arch = usual_encoder(scratch) if arch is None else (arch,said)

@@ -690,7 +690,7 @@ def write(self:Report,
     fname='report.html', # File to write
 ) -> Path: # The same
     "Write the report to a file, whole or not at all"
-    fname = Path(fname)
+    fname = check_writable(fname)
     html = self.to_html()
     write_whole(fname, lambda tmp: tmp.write_text(html, 'utf-8', 'backslashreplace'))    # names of files are bytes
     return fname

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from fastcore.basics import patch
 from PIL import Image
+from .files import *
 from .verifier import *
 from .gallery import *
 from .onnx import *
@@ -163,7 +164,7 @@ def enroll(self:Service,
     x = self.picture(image)
     try: return _counts(gallery.add({name:x}), name)
     except ValueError as e: raise Refused(409, str(e)) from e
-    except TimeoutError as e: raise Refused(503, str(e)) from e
+    except OSError as e: raise Refused(503, str(e)) from e    # locked for too long, or a disk that is full
 
 @patch
 def forget(self:Service,
@@ -172,7 +173,7 @@ def forget(self:Service,
     "Remove all images of a name"
     try: return _counts(self.gallery().remove(name), name)
     except ValueError as e: raise Refused(404, str(e)) from e
-    except TimeoutError as e: raise Refused(503, str(e)) from e
+    except OSError as e: raise Refused(503, str(e)) from e    # locked for too long, or a disk that is full
 
 def _counts(gallery, name):
     all_of_it = dict(images=len(gallery), names=len(set(gallery.names)))
@@ -407,17 +408,22 @@ def serve(
     if not 0<=port<2**16: raise ValueError(f'--port is a number from 0 to 65535, not {port}')
     if not host.strip(): raise ValueError('--host is an address, such as 127.0.0.1; 0.0.0.0 are all that this machine has')
     _fastapi()
+    if gallery: check_writable(gallery)
     app = create_app(load_verifier(model), gallery, fpir, threshold, **limits)
-    if not is_local(host) and not _token(None):
-        print(f'Warning: whoever reaches {host} may ask, enroll and remove: set SIAMESE_VERIFY_TOKEN', file=sys.stderr)
-    return _listen(app, host, port, seconds)
+    with _bound(host, port) as sock:
+        if not is_local(host) and not _token(None):
+            print(f'Warning: whoever reaches {host} may ask, enroll and remove: set SIAMESE_VERIFY_TOKEN', file=sys.stderr)
+        return _listen(app, sock, host, seconds)
 
-def _listen(app, host, port, seconds):
+def _bound(host, port):
+    try: return socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
+    except OSError as e: raise OSError(f'--host {host} --port {port} cannot be listened on ({e.strerror}): give another') from e
+
+def _listen(app, sock, host, seconds):
     "Run an app until a signal says to stop, and then finish what runs"
     import uvicorn
-    with socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET) as sock:
-        shown = f'[{host}]' if ':' in host else host
-        print(f'http://{shown}:{sock.getsockname()[1]}/docs (Ctrl+C ends it)', flush=True)
-        config = uvicorn.Config(app, log_level='warning', access_log=False, timeout_graceful_shutdown=int(2*seconds)+1)
-        uvicorn.Server(config).run(sockets=[sock])
+    shown = f'[{host}]' if ':' in host else host
+    print(f'http://{shown}:{sock.getsockname()[1]}/docs (Ctrl+C ends it)', flush=True)
+    config = uvicorn.Config(app, log_level='warning', access_log=False, timeout_graceful_shutdown=int(2*seconds)+1)
+    uvicorn.Server(config).run(sockets=[sock])
     return 0

@@ -24,11 +24,9 @@ class TarImages:
         files, # Tar files, not compressed
         suffixes=('.jpg','.jpeg','.png','.webp','.bmp','.tif','.tiff'), # Of the members that are images
     ):
-        self.files,self.members,self.names = [Path(o) for o in files],[],[]
+        self.files,self.members,self.names = _several(files),[],[]
         for k,file in enumerate(self.files):
-            try: tar = tarfile.open(file, 'r:')
-            except (tarfile.TarError, OSError) as e: raise ValueError(f'{file} cannot be read as a tar file ({e})') from e
-            with tar: found = [o for o in tar if o.isfile() and o.name.lower().endswith(tuple(suffixes))]
+            found = [o for o in _members(check_file(file)) if o.isfile() and o.name.lower().endswith(tuple(suffixes))]
             self.members += [(k, o.offset_data, o.size) for o in found]
             self.names += [o.name for o in found]
 
@@ -38,6 +36,17 @@ class TarImages:
         with open(self.files[k], 'rb') as f:
             f.seek(at)
             return f.read(size)
+
+def _several(files):
+    "Paths of some files; one alone would fall into its letters"
+    if isinstance(files, (str,Path)): raise TypeError(f'files are a list of paths: give [{str(files)!r}]')
+    return [Path(o) for o in files]
+
+def _members(file):
+    "What is in a tar file, all of it"
+    try:
+        with tarfile.open(file, 'r:') as tar: return list(tar)
+    except (tarfile.TarError, OSError) as e: raise ValueError(f'{file} cannot be read as a tar file ({e}): is it cut, or compressed?') from e
 
 # %% ../nbs/06h_shards.ipynb #6e5a0012
 class ParquetImages:
@@ -49,7 +58,8 @@ class ParquetImages:
         try: import pyarrow.parquet as pq
         except ImportError as e: raise ImportError('Parquet files need pyarrow: pip install pyarrow') from e
         self.column,self.kept = column,(None,None)
-        self.files = [pq.ParquetFile(o) for o in files]
+        files = _several(files)
+        self.files = [_opened(pq.ParquetFile, check_file(o)) for o in files]
         for name,o in zip(files, self.files):
             names = o.schema_arrow.names
             if column not in names: raise ValueError(f'{name} has no column {column!r}, only {", ".join(names)}')
@@ -66,12 +76,17 @@ class ParquetImages:
         o = self.kept[1][i-(int(self.ends[g-1]) if g else 0)].as_py()
         return o['bytes'] if isinstance(o, dict) else o
 
+def _opened(read, file):
+    try: return read(file)
+    except ValueError as e: raise ValueError(f'{file} cannot be read as a Parquet file ({e})') from e    # pyarrow names no file
+
 # %% ../nbs/06h_shards.ipynb #6e5a0031
 def unpack_images(
     source, # Images by number, with a length
     folder, # Where their files go, a thousand in each folder
 ) -> list: # Paths, in the order of the source
     "Files for images that are none, to train on"
+    _check_source(source)
     return [_unpack(source, i, Path(folder)) for i in range(len(source))]
 
 def _unpack(source, i, folder):
@@ -90,6 +105,12 @@ def _file_bytes(image):
     read_image(image).save(out, 'PNG')
     return out.getvalue(),'png'
 
+def _check_source(source):
+    "Raise an error for what has no length, or is one image, which would fall into its rows"
+    one = isinstance(source, (str,Path,bytes)) or isinstance(source, np.ndarray) and source.ndim<4
+    if one or not hasattr(source, '__len__') or not hasattr(source, '__getitem__'):
+        raise TypeError(f'a source gives images by number and has a length, as a list does, not {type(source).__name__}')
+
 # %% ../nbs/06h_shards.ipynb #6e5a0015
 class Shards:
     "Embeddings in a folder, in pieces of equal size"
@@ -99,7 +120,8 @@ class Shards:
         self.folder = Path(folder)
         try: self.about = json.loads((self.folder/'shards.json').read_text())
         except (OSError, ValueError) as e: raise ValueError(f'there are no embeddings in {folder}: shards.json cannot be read') from e
-        self.n,self.size = self.about['images'],self.about['size']
+        try: self.n,self.size = (check_between(k, self.about[k], 1, kind=int) for k in ('images','size'))
+        except (TypeError, KeyError, ValueError) as e: raise ValueError(f'{folder}/shards.json tells of no embeddings ({e!r})') from e
 
     def file(self, k): return self.folder/f'{k:06}.safetensors'
     def __len__(self): return self.n
@@ -120,10 +142,11 @@ def read(self:Shards,
 ) -> np.ndarray: # Its embeddings, as many as images, × D, single precision
     "The embeddings of a piece"
     from safetensors.numpy import load_file
-    try: o = load_file(self.file(k))
+    try: e = load_file(self.file(k))['embeddings']
     except FileNotFoundError: raise FileNotFoundError(f'piece {k} of {self.folder} is missing: start embed_shards again')
-    except Exception as e: raise ValueError(f'{self.file(k)} cannot be read ({e}): delete it, and start embed_shards again') from e
-    return o['embeddings'].astype(np.float32)
+    except Exception as e: raise ValueError(f'{self.file(k)} cannot be read ({e!r}): delete it, and start embed_shards again') from e
+    if e.ndim==2 and len(e)==len(self.rows(k)): return e.astype(np.float32)
+    raise ValueError(f'{self.file(k)} has embeddings of shape {e.shape}, not {len(self.rows(k))} of them: delete it, and start embed_shards again')
 
 @patch
 def array(self:Shards) -> np.ndarray: # N × D, single precision
@@ -148,20 +171,29 @@ def embed_shards(self:Verifier,
     rank=None, # Number of this process and how many there are; as `torchrun` says, if not given
 ) -> Shards:
     "Embed many images, piece by piece; start it again to go on"
+    _check_source(source)
+    check_between('size', size, 1, kind=int)
+    check_between('bs', bs, 1, kind=int)
+    k,n = _check_rank((os.environ.get('RANK', 0), os.environ.get('WORLD_SIZE', 1)) if rank is None else rank)
     about = dict(format=1, embedder=self.embedder, images=len(source), size=int(size), half=bool(half))
     shards = _begin(Path(folder), about)
-    env = os.environ
-    k,n = rank or (int(env.get('RANK', 0)), int(env.get('WORLD_SIZE', 1)))
     for shard in shards.missing:
         if shard%n==k: self._write_shard(shards, shard, source, skip, bs)
     return shards
 
+def _check_rank(rank):
+    "The number of a process and how many there are, or an error: a process beyond them would do nothing"
+    try: k,n = map(int, rank)
+    except (TypeError, ValueError): k,n = -1,0
+    if 0<=k<n: return k,n
+    raise ValueError(f'rank is the number of this process, from 0, and how many there are, such as (0, 1), not {rank!r}')
+
 def _begin(folder, about):
     "The folder, begun or as it was"
-    if about['images']<1 or about['size']<1: raise ValueError('there are no images, or none in a piece')
+    if not about['images']: raise ValueError('there are no images')
     file = folder/'shards.json'
     if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        check_writable(file)
         write_beside(file, json.dumps(about).encode())
     shards = Shards(folder)
     other = [k for k,o in about.items() if shards.about.get(k)!=o]
@@ -177,8 +209,9 @@ def _write_shard(self:Verifier, shards, shard, source, skip, bs):
         x = [self._ready(source, j, skip, broken) for j in range(i, min(i+bs, rows.stop))]
         parts.append(self.encode(np.stack(x)))
     e = np.concatenate(parts)
-    e[[j-rows.start for j in broken]] = 0
-    if not np.isfinite(e).all(): raise ValueError('an embedding is NaN or infinite: these weights answer nothing')
+    bad = [j-rows.start for j in broken]
+    self.check_encoded(np.delete(e, bad, 0))
+    e[bad] = 0
     largest = np.abs(e).max()
     if shards.about['half'] and largest>6e4:
         raise ValueError(f'embeddings as large as {largest:.2g} do not fit into half precision: pass half=False')

@@ -160,6 +160,9 @@ def verifier(self:SiameseLearner,
 ) -> Verifier:
     "What it takes to answer, and what is known of the answers, without what it takes to train"
     model = self.model
+    check_bare(model)
+    if not isinstance(rates, (SplitRates,NoneType)): raise TypeError(f'rates are what fit_threshold or report gave, not {type(rates).__name__}')
+    if not isinstance(unsure, (Unsure,NoneType)): raise TypeError(f'unsure is what PairCounts.unsure gave, not {type(unsure).__name__}')
     if not isinstance(model, DistanceSiamese):
         raise ValueError('a head compares two images by a network of its own, and a verifier by a distance: '
                          'take kind="threshold" or "distance", or keep this model with learn.export')

@@ -189,6 +189,7 @@ class SiameseLearner(PairTraining):
 
     @delegates(Learner.get_preds)
     def get_preds(self, ds_idx=1, dl=None, with_input=False, with_decoded=False, act=None, **kwargs):
+        check_bare(self.model)
         dl = self.pairs_of(ds_idx) if dl is None else dl
         kwargs.setdefault('reorder', getattr(dl, 'n', None)!=1)    # of one pair there is nothing to order
         with eval_mode(self.model): res = list(super().get_preds(dl=dl, with_input=with_input, act=torch.atleast_1d, **kwargs))
@@ -441,6 +442,7 @@ def pair_counts(self:SiameseLearner,
 @patch
 def images_of(self:SiameseLearner, pairs=None) -> LabeledImages:
     "The images of some `Pairs`, or the learner's own"
+    check_bare(self.model)
     if not isinstance(pairs, (Pairs,NoneType)): raise TypeError(f'pairs are Pairs, not {type(pairs).__name__}')
     images = pairs.images if pairs else self.dls.images
     if images is None: raise ValueError('the learner was loaded without its data: give pairs')

@@ -349,7 +349,7 @@ async function pixels(file) {    // RGB bytes, upright, white behind what is tra
 # %% ../nbs/06e_web.ipynb #d11b3946
 _answer_js = r"""
 const sum = a => a.reduce((x, y) => x+y, 0)
-const unit = a => { const n = Math.max(Math.sqrt(sum(a.map(o => o*o))), 1e-12); return a.map(o => o/n) }
+const unit = a => { const n = Math.sqrt(sum(a.map(o => o*o))); return a.map(o => o/n) }
 const same = a => a
 function squared(a, b) {
   let res = 0
@@ -487,8 +487,9 @@ async function put(k, file) {    // an image into a place
 
 async function embed(file) {    // the embedding of an image, ready to be compared, and how the encoder gets it
   const [{e, picture}] = await run(...await pixels(file))
-  if (!e.every(isFinite)) throw Error('the model gives no embedding of it')
-  return {e: ready(e), picture}
+  const ours = ready(e)
+  if (!ours.every(isFinite)) throw Error('the model gives no embedding of it')    // of zeros: no direction
+  return {e: ours, picture}
 }
 
 function give(k, files) {    // one image into this place, another into the other one
@@ -831,3 +832,4 @@ def _check_page(v, file, strangers, precision):
     if strangers and not v.strangers: raise ValueError('this verifier keeps no strangers: leave strangers=False')
     if strangers and precision=='int8': raise ValueError('strangers take float32 or float16')
     if not file.absolute().parent.is_dir(): raise FileNotFoundError(f'there is no folder {file.parent} to write to')
+    check_writable(file)

@@ -126,7 +126,7 @@ hostile = {
     version:'format 2 of a verifier', unknown:'auto_map is not known', missing:'threshold is missing', nan:'NaN is no number', huge:'threshold is a number',
     text:"not '0.1'", true:'not True', climbing:'torchvision has no model', any_name:'fastai has no model', other_file:'file is not known', checkpoint:'checkpoint_path is not known',
     from_hub:'timm has no model', giant:'n_out is a whole number', large:'does not hold the weights', large_behind:'does not hold the weights', pixels:'height × width is a whole number', terminal:'control characters', terminal_key:'control characters', deep_inside:'cannot be read', long_number:'cannot be read',
-    pipe:'there is no verifier', pipe_of_weights:'is missing', zeros:'there is no verifier', to_itself:'there is no verifier', extra_tensor:'does not hold', whole_numbers:'of its length away', other_shape:'does not hold', nan_weights:'NaN or infinite', other_layers:'does not hold the weights', second_encoder:'the kind of a layer is',
+    pipe:'there is no verifier', pipe_of_weights:'is missing', zeros:'there is no verifier', to_itself:'there is no verifier', extra_tensor:'does not hold', whole_numbers:'an embedding is zero', other_shape:'does not hold', nan_weights:'NaN or infinite', other_layers:'does not hold the weights', second_encoder:'the kind of a layer is',
     no_digest:'weights', nothing:'weights', strangers:'strangers', graph:'onnx', one_layer:'encoder is a list of layers', no_kind:'encoder is a list of layers',
     metric:'metric is', size:'height is', resize:'of its length away', calibration:'calibration', band:'low is above high', rates:'rates of valid is a table',
     other_probe:'of its length away', text_probe:'probe'}
@@ -266,8 +266,9 @@ def test_linear_layer(layer):
     with pytest.raises(ValueError, match='features is a whole number'): build_encoder([recipe, layer | dict(n_out=2**16+1)])
 
 def test_white_of_16_bits(verifier):
-    white = Image.fromarray(np.full((20,30), 65535, np.int32))
+    white = Image.fromarray(np.full((20,30), 65535, np.uint16))
     assert np.allclose(verifier.preprocess(white), verifier.preprocess(np.full((20,30,3), 255, np.uint8)))
+    with pytest.raises(ValueError, match='an image of 32 bits may mean anything by white'): verifier.preprocess(Image.fromarray(np.full((20,30), 65535, np.int32)))
 
 def test_probe_image():
     "Two discs on a slope, a quarter and an eighth of the picture in radius, where they are said to be"

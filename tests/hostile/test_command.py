@@ -18,6 +18,19 @@ def test_options_of_serve(o, monkeypatch, capsys):
     err = capsys.readouterr().err.strip().splitlines()
     assert e.value.code==2 and len(err)==1 and o[1] in err[0], err
 
+galleries = dict(folder=(lambda p: p, 'is a folder: give the name of a file'), pipe=(lambda p: os.mkfifo(p/'x') or p/'x', 'x is a named pipe'), below_a_file=(lambda p: (p/'x').touch() or p/'x/y', 'x/y cannot be written: give another place'), device=(lambda p: '/dev/null', 'null is a device'))
+@each('o', galleries)
+@pytest.mark.parametrize('command', ['serve','enroll'])
+def test_galleries_that_cannot_be_written(command, o, tmp_path, monkeypatch, capsys):
+    "Known before a model is loaded, or images are embedded"
+    if command=='serve': pytest.importorskip('fastapi')
+    file = str(o[0](tmp_path))
+    args = dict(serve=['nowhere','--gallery',file], enroll=['nowhere',file,'people'])[command]
+    monkeypatch.setattr(sys, 'argv', ['siamese_verify',command,*args])
+    with pytest.raises(SystemExit) as e: main()
+    err = capsys.readouterr().err.strip().splitlines()
+    assert e.value.code==2 and len(err)==1 and o[1] in err[0], err
+
 @pytest.fixture(scope='module')
 def d(tmp_path_factory):
     path = tmp_path_factory.mktemp('d')
@@ -109,6 +122,15 @@ def test_letters_that_a_terminal_lacks(d, tmp_path):
     image = 'images/Grüße 🐶 ≥/0.png'
     code,out,err = ends(['verify','m',image,'images/b/0.png'], tmp_path, **env)
     assert code in (0,1,3) and not err and 'Same' in out, err
+
+def test_mistakes_with_names_that_are_not_utf8(d, tmp_path, monkeypatch, capsys):
+    "They're written as the disk has them, at the end of a training that would be lost"
+    shutil.copytree(d, tmp_path/'images')
+    for o in [*(tmp_path/'images').rglob('*.png')]: os.rename(o, os.fsencode(o.with_suffix(''))+b'\xe9.png')
+    monkeypatch.setattr(sys, 'argv', ['siamese_verify','train',str(tmp_path/'images'),'--out',str(tmp_path/'m'),*quick])
+    with pytest.raises(SystemExit) as e: main()
+    assert not e.value.code, capsys.readouterr().err
+    assert b'\xe9.png' in (tmp_path/'m/mistakes.csv').read_bytes()
 
 def test_interrupted_by_hand(d, tmp_path):
     "Ctrl-C says where the work of the epochs is"

@@ -97,3 +97,12 @@ def test_weights_that_are_no_numbers(weight):
         model.encoder.layer.weight.data.fill_(weight)
         end(lambda: model.answer(model(x, x)), fails('4 of 4 distances are NaN or infinite: has the training diverged'))
         end(lambda: embed(model.encoder, [x]), fails('4 of 4 embeddings are NaN or infinite'))
+
+@pytest.mark.parametrize('kind', ['head','threshold','distance'])
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning', 'ignore::DeprecationWarning', 'ignore::FutureWarning')
+def test_a_whole_model_is_traced(kind):
+    "And takes any number of pairs then, as it does when it's exported"
+    model = create_siamese_model(small_encoder(n_out=8, n_layers=2), kind, size=8).eval()
+    traced = torch.jit.trace(model, (x, x))
+    a,b = torch.rand(2, 7, 3, 8, 8)
+    torch.testing.assert_close(traced(a, b), model(a, b))

@@ -1,5 +1,5 @@
 "Numbers that are no answers: NaN never becomes an answer, a rate or a threshold"
-import math
+import math, os
 
 import numpy as np, pandas as pd, pytest, torch
 from torch import nn
@@ -7,7 +7,7 @@ from torch import nn
 from siamese_verify.all import (
     Calibration, DistanceSiamese, ErrorCurve, PairCounts, Threshold, ThresholdSiamese, compare_rates, cosine_distance, count_pairs,
     distance_matrix, equal_error_rate, error_rates, euclidean_distance, fit_threshold, normalized_squared_euclidean_distance, plan_classes,
-    plot_distance_histogram, squared_euclidean_distance, verdict, with_prior)
+    plot_distance_histogram, squared_euclidean_distance, verdict, with_prior, worst_pairs)
 from cases import each, end, fails
 
 nan,inf,T = np.nan,np.inf,torch.tensor
@@ -136,3 +136,39 @@ def test_zero_embeddings_are_no_answer(metric):
     model = DistanceSiamese(nn.Flatten(), metric)
     end(lambda: model.answer(model(torch.zeros(2,3,4,4), torch.rand(2,3,4,4))), fails('2 of 2 distances are NaN or infinite: .* is an embedding zero'))
     end(lambda: model.answer(model(torch.zeros(2,3,4,4), torch.zeros(2,3,4,4))), fails('2 of 2 distances are NaN or infinite: .* is an embedding zero'))
+
+# arguments of what counts or ranks all pairs of some embeddings
+many = torch.randn(1100, 4, generator=g)
+of = np.arange(1100)%50
+arguments = {f'{k}_{o}':({k:o}, m) for k,os_,m in [('bins', (0,-1,1.5,'x',nan), 'bins is a whole number from 1'), ('thresholds', ([nan],['x'],[None],[inf]), 'a threshold is a number, not'), ('thresholds', (.5,'ab',None), 'thresholds are a list of numbers, not'), ('distance_metric', ('cosine',7), 'distance_metric is a function of two batches of embeddings')] for o in os_}
+@each('o', arguments)
+def test_arguments_of_counts(o):
+    for few in slice(None), slice(100): end(lambda: count_pairs(many[few], of[few], **o[0]), fails(o[1]))
+    if 'distance_metric' in o[0]: end(lambda: worst_pairs(many, of, **o[0]), fails(o[1]))
+
+@pytest.mark.parametrize('k,o', [(k, o) for k in ('n','block') for o in (0, -1, 1.5, 'x', nan, None)])
+def test_arguments_of_the_worst(k, o): end(lambda: worst_pairs(many, of, **{k:o}), fails(f'{k} is a whole number of 1 or more'))
+
+# what is at the place where a count takes notes
+def picture(p): (p/'x').write_bytes(b'\x89PNG\r\n\x1a\n'); return p/'x'
+def of_others(p, o): torch.save(o, p/'x'); return p/'x'
+noted = dict(folder=(lambda p: p, 'is a folder: give the name of a file'), pipe=(lambda p: os.mkfifo(p/'x') or p/'x', 'x is a named pipe'), picture=(picture, 'x cannot be read: delete it to count anew, if it is no file of yours, or give another'), dictionary=(lambda p: of_others(p, dict(a=1)), 'x cannot be read: delete it'), a_list=(lambda p: of_others(p, [1]), 'x cannot be read: delete it'), below_a_file=(lambda p: picture(p)/'y', 'cannot be written: give another place'))
+@each('o', noted)
+def test_notes_of_a_count(o, tmp_path):
+    file = o[0](tmp_path)
+    end(lambda: count_pairs(many, of, file=file), fails(o[1]))
+    assert sorted(f.name for f in tmp_path.iterdir()) in ([],['x'])
+
+compared = dict(alike=('a','a'), one=('a',), three=('a','b','c'), none=(), None_=None, text='ab', number=7)
+@each('names', compared)
+def test_names_of_what_is_compared(names): end(lambda: compare_rates(counts, counts, names=names), fails('names are two, one for each model, not'))
+
+@pytest.mark.parametrize('top', [nan, 0, -1, 'x', None, True])
+def test_tops(top): end(lambda: curve.calibrate(top), fails('top, the largest distance there is, is a number'))
+
+@pytest.mark.parametrize('bins', [0, -1, 1.5, 'x', None, nan])
+def test_bins_of_probabilities(bins):
+    for ask in lambda: curve.ece(calibration, bins=bins), lambda: curve.reliability(calibration, bins=bins): end(ask, fails('bins is a whole number from 1'))
+
+@pytest.mark.parametrize('k,o', [(k, o) for k in ('fmr','fnmr','confidence') for o in (nan, 2, -1, 'x', None)])
+def test_unsure(k, o): end(lambda: counts.unsure(**{k:o}), fails(f'{k} is a number from'))

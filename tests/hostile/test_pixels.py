@@ -1,5 +1,5 @@
 "One door for pixels: the rule is by type and mode, never by the values of a file"
-import io, os, struct, zlib
+import io, os, socket, struct, zlib
 from pathlib import Path
 
 import numpy as np, pytest, torch
@@ -99,7 +99,7 @@ bad_files = dict(
     empty=(lambda p: write(p/'x.png', b''), 'cannot be read as an image'), text=(lambda p: write(p/'x.jpg', 'hello'), 'cannot be read as an image'),
     svg=(lambda p: write(p/'x.png', '<svg xmlns="http://www.w3.org/2000/svg"/>'), 'cannot be read as an image'),
     html=(lambda p: write(p/'x.jpg', '<html>404</html>'), 'cannot be read as an image'), pickle=(lambda p: write(p/'x.png', b'\x80\x04]\x94.'), 'cannot be read as an image'),
-    zip=(lambda p: write(p/'x.png', b'PK\5\6'+bytes(18)), 'cannot be read as an image'), folder=(lambda p: (p/'x.png').mkdir() or p/'x.png', 'there is no file'),
+    zip=(lambda p: write(p/'x.png', b'PK\5\6'+bytes(18)), 'cannot be read as an image'), folder=(lambda p: (p/'x.png').mkdir() or p/'x.png', 'x.png is a folder: give a file'),
     missing=(lambda p: p/'none.png', 'there is no file .*none.png'), cut_png=(lambda p: cut(save(Image.effect_noise((64,64), 50), p/'x.png')), 'cannot be read as an image'),
     cut_jpg=(lambda p: cut(save(Image.effect_noise((64,64), 50), p/'x.jpg')), 'cannot be read as an image'), cut_tif=(lambda p: cut(save(Image.effect_noise((64,64), 50), p/'x.tif')), 'cannot be read as an image'),
     cut_gif=(lambda p: cut(save(Image.effect_noise((64,64), 50), p/'x.gif')), 'cannot be read as an image'), cut_webp=(lambda p: cut(save(Image.effect_noise((64,64), 50).convert('RGB'), p/'x.webp')), 'cannot be read as an image'),
@@ -111,7 +111,7 @@ def cut(path): path.write_bytes(path.read_bytes()[:len(path.read_bytes())//2]); 
 def test_bad_files(o, tmp_path):
     f = o[0](tmp_path)
     end(lambda: open_image(f), fails(o[1]))
-    end(lambda: open_image(str(f)), fails(f.name))
+    for read in open_image, read_image: end(lambda: read(str(f)), fails(f.name))    # alike for training and for answering
 
 def test_sets_that_are_nearly_black(tmp_path):
     "12 bits in 16 can't be told from the type of a file, but a whole set without anything bright is told of"
@@ -137,18 +137,21 @@ def test_turned_once(suffix, turn, tmp_path):
         a = np.asarray(o)
         assert a.shape==ways[turn].shape and abs(a.astype(int)-ways[turn]).max()<30
 
-def png(path, depth, kind, pixel, n=4):
-    "A PNG of n by n equal pixels of big-endian values"
+def png(path, depth, kind, pixel, n=4, clear=None):
+    "A PNG of n by n equal pixels of big-endian values, or of bytes that hold several; `clear` is its transparent colour"
     def _chunk(name, data): return struct.pack('>I', len(data))+name+data+struct.pack('>I', zlib.crc32(name+data))
-    rows = (b'\0'+np.array(pixel, f'>u{depth//8}').tobytes()*n)*n
+    rows = (b'\0'+(np.array(pixel, f'>u{depth//8}').tobytes()*n if depth>=8 else bytes([pixel]*(n*depth//8))))*n
     head = struct.pack('>IIBBBBB', n, n, depth, kind, 0, 0, 0)
-    return write(path, b'\x89PNG\r\n\x1a\n'+_chunk(b'IHDR', head)+_chunk(b'IDAT', zlib.compress(rows))+_chunk(b'IEND', b''))
+    seen = b'' if clear is None else _chunk(b'tRNS', np.array(clear, '>u2').tobytes())
+    return write(path, b'\x89PNG\r\n\x1a\n'+_chunk(b'IHDR', head)+seen+_chunk(b'IDAT', zlib.compress(rows))+_chunk(b'IEND', b''))
 
 black = Image.new('RGB', (4,4))
 def pages(path, **kwargs): return save(Image.new('RGB', (4,4), 'white'), path, save_all=True, append_images=[black,black], **kwargs)
 srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
 white = dict(
     rgba16_transparent=lambda p: png(p/'x.png', 16, 6, [0xffff,0,0,0]), la16_transparent=lambda p: png(p/'x.png', 16, 4, [0,0]), rgb16=lambda p: png(p/'x.png', 16, 2, [0xffff]*3), rgba8_transparent=lambda p: png(p/'x.png', 8, 6, [9,9,9,0]),
+    grey16_clear=lambda p: png(p/'x.png', 16, 0, [0x1234], clear=[0x1234]), grey8_clear=lambda p: png(p/'x.png', 8, 0, [9], clear=[9]), grey4_clear=lambda p: png(p/'x.png', 4, 0, 0x55, clear=[5]), grey2_clear=lambda p: png(p/'x.png', 2, 0, 0x55, clear=[1]), bit_clear=lambda p: png(p/'x.png', 1, 0, 0, 8, clear=[0]),
+    rgb8_clear=lambda p: png(p/'x.png', 8, 2, [9,8,7], clear=[9,8,7]), rgb16_clear=lambda p: png(p/'x.png', 16, 2, [0x900,0x800,0x700], clear=[0x900,0x800,0x700]), film=lambda p: save(Image.fromarray(np.zeros((4,4), np.uint16)), p/'x.tif', tiffinfo={262:0}),
     palette_transparent=lambda p: save(Image.new('RGB', (4,4), 'red').convert('P', palette=1), p/'x.png', transparency=0), gif_transparent=lambda p: save(Image.new('P', (4,4), 3), p/'x.gif', transparency=3), la_tif=lambda p: save(Image.new('LA', (4,4), (0,0)), p/'x.tif'),
     cmyk=lambda p: save(Image.new('CMYK', (16,16)), p/'x.jpg'), ycbcr=lambda p: save(Image.new('RGB', (16,16), 'white').convert('YCbCr'), p/'x.jpg'), lab=lambda p: save(Image.new('LAB', (4,4), (255,128,128)), p/'x.tif'), one_bit=lambda p: save(Image.new('1', (4,4), 1), p/'x.bmp'),
     first_of_gif=lambda p: pages(p/'x.gif'), first_of_webp=lambda p: pages(p/'x.webp', lossless=True), first_of_tif=lambda p: pages(p/'x.tif'), first_of_mpo=lambda p: pages(p/'x.mpo', quality=100), first_of_apng=lambda p: pages(p/'x.png'),
@@ -159,13 +162,33 @@ def test_what_a_person_sees_as_white(make, tmp_path):
     f = make(tmp_path)
     for read in open_image, read_image: end(lambda: np.asarray(read(f)), lambda a: a.min()>=253)
 
-no_files = dict(pipe=lambda p: os.mkfifo(p/'x.png') or p/'x.png', zeros=lambda p: Path('/dev/zero'), nothing=lambda p: Path('/dev/null'), loop=lambda p: (p/'x.png').symlink_to('x.png') or p/'x.png', to_zeros=lambda p: (p/'x.png').symlink_to('/dev/zero') or p/'x.png',
-    nul=lambda p: 'a\0b.png', tilde=lambda p: '~/x.png', backslash=lambda p: 'a\\x.png', newline=lambda p: 'a\nb.png', surrogate=lambda p: 'a\udce9.png', nobody=lambda p: '')
-@each('make', no_files)
-def test_what_is_no_file(make, tmp_path):
-    "Nothing waits for a pipe, or reads a device to its end"
+def near(value): return lambda a: a.max()<=value
+@each('make', dict(grey16=lambda p: png(p/'x.png', 16, 0, [0x1235], clear=[0x1234]), grey4=lambda p: png(p/'x.png', 4, 0, 0x11, clear=[2]), grey8=lambda p: png(p/'x.png', 8, 0, [8], clear=[9])))
+def test_a_colour_that_is_nearly_the_transparent_one(make, tmp_path):
     f = make(tmp_path)
-    for read in open_image, read_image: end(lambda: read(f), fails('there is no file'))
+    for read in open_image, read_image: end(lambda: np.asarray(read(f)), near(0x12))
+
+@each('resolution', dict(text=struct.pack('<HHI4s', 0x011A, 2, 4, b'abc\0'), nowhere=struct.pack('<HHI4s', 0x011A, 2, 400, b'\xff'*4)))
+def test_exif_that_cannot_be_written_back(resolution, tmp_path):
+    "Only the turn is asked for"
+    turn = struct.pack('<HHI4s', 0x0112, 3, 1, struct.pack('<HH', 6, 0))
+    f = save(Image.fromarray(square), tmp_path/'x.jpg', exif=b'Exif\0\0II*\0'+struct.pack('<IH', 8, 2)+turn+resolution+bytes(4))
+    for read in open_image, read_image: end(lambda: read(f).size, (16,24))
+
+def test_a_picture_that_is_given_stays_as_it_is(tmp_path):
+    im = Image.open(png(tmp_path/'x.png', 4, 0, 0x55, clear=[5]))
+    for read in open_image, read_image: read(im)
+    assert im.info['transparency']==5 and im.mode=='L'
+
+no_files = dict(pipe=(lambda p: os.mkfifo(p/'x.png') or p/'x.png', 'x.png is a named pipe: give a file'), zeros=(lambda p: Path('/dev/zero'), 'zero is a device'), nothing=(lambda p: Path('/dev/null'), 'null is a device'), loop=(lambda p: (p/'x.png').symlink_to('x.png') or p/'x.png', 'x.png cannot be read .Too many levels'), to_zeros=(lambda p: (p/'x.png').symlink_to('/dev/zero') or p/'x.png', 'x.png is a device'),
+    sock=(lambda p: bound(p/'x.png'), 'x.png is a socket: give a file'), long=(lambda p: p/('a'*300), 'cannot be read .File name too long'), below=(lambda p: write(p/'x.png', 'x')/'y.png', 'there is no file')) | {k:(lambda p, o=o: o, 'there is no file') for k,o in dict(nul='a\0b.png', tilde='~/x.png', backslash='a\\x.png', newline='a\nb.png', surrogate='a\udce9.png', nobody='').items()}
+def bound(path): socket.socket(socket.AF_UNIX).bind(os.path.relpath(path)); return path    # a name of a socket is short
+@each('o', no_files)
+def test_what_is_no_file(o, tmp_path, monkeypatch):
+    "Nothing waits for a pipe, or reads a device to its end"
+    monkeypatch.chdir(tmp_path)
+    f = o[0](tmp_path)
+    for read in open_image, read_image: end(lambda: read(f), fails(o[1]))
 
 @each('size', dict(none_wide=(0,4), none_high=(4,0), huge=(2**31-1,1)))
 def test_sizes_that_a_header_makes_up(size, tmp_path):

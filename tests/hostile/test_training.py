@@ -6,8 +6,8 @@ from PIL import Image
 
 from cases import each, end, fails, warns
 from siamese_verify.all import (
-    AllPairsLoss, ClassSplitter, ContrastiveLoss, ImagePair, LabeledImages, Learner, MetricLoss, Normalize, PairCrossEntropy, Pairs, RandomSplitter, Resize, Rotate, SiameseLearner,
-    create_siamese_model, imagenet_stats, load_learner, nn, partial, set_seed, siamese_learner, small_encoder)
+    AllPairsLoss, Checkpoint, ClassSplitter, ContrastiveLoss, ImagePair, LabeledImages, Learner, MetricLoss, Normalize, PairCrossEntropy, Pairs, RandomSplitter, Resize, Rotate, SiameseLearner,
+    compare, create_siamese_model, cross_validate, imagenet_stats, load_learner, nn, partial, plan_training, set_seed, siamese_learner, small_encoder)
 
 @pytest.fixture(scope='module')
 def images(tmp_path_factory):
@@ -135,7 +135,7 @@ def test_images_of_two_sizes(images, tmp_path):
 
 items = dict(
     three=(lambda f: (f[0],f[1],f[2]), 'a pair is two images'), one=(lambda f: (f[0],), 'a pair is two images|pair'), none=(lambda f: (), 'a pair is two images|pair'), a_file=(lambda f: f[0], 'a pair is two images'), a_name=(lambda f: str(f[0]), 'a pair is two images'), numbers=(lambda f: (1,2), 'an image is a file, a Pillow image, an array or a tensor, not int'), None_=(lambda f: None, 'a pair is two images|pair'), Nones=(lambda f: (None,None), 'an image is a file.* not NoneType'),
-    missing=(lambda f: (f[0],'none.png'), 'there is no file none.png'), bytes=(lambda f: (b'x',b'y'), 'an image is a file.* not bytes'), folder=(lambda f: (f[0],f[0].parent), 'there is no file'), shapes=(lambda f: (np.zeros(9),np.zeros(9)), r'an image of shape \(9,\)'), floats=(lambda f: (np.full((8,8), nan),f[0]), 'from 0 to 1, not from nan'))
+    missing=(lambda f: (f[0],'none.png'), 'there is no file none.png'), bytes=(lambda f: (b'x',b'y'), 'an image is a file.* not bytes'), folder=(lambda f: (f[0],f[0].parent), 'is a folder: give a file'), shapes=(lambda f: (np.zeros(9),np.zeros(9)), r'an image of shape \(9,\)'), floats=(lambda f: (np.full((8,8), nan),f[0]), 'from 0 to 1, not from nan'))
 @each('o', items)
 def test_what_is_no_pair(o, images):
     learn = learner(images, 'threshold')
@@ -240,3 +240,52 @@ def test_one_class_validates(images):
     end(lambda: repr(learn.report()), lambda o: 'nan' not in o.lower())
     for name in 'foo', 7, None: end(lambda: learn.report()[name], fails('there is no split .*, only valid, seen'))
     end(lambda: Pairs(one), fails('all images in valid are of one class .0.: a "not same" pair takes two classes'))
+
+wrapped = dict(fit_threshold=lambda o: o.fit_threshold(), report=lambda o: o.report(), embeddings=lambda o: o.embeddings(), predict=lambda o: o.predict(tuple(o.dls.images.files[:2])), top_errors=lambda o: o.top_errors(show=False), verifier=lambda o: o.verifier(), get_preds=lambda o: o.get_preds())
+@each('ask', wrapped)
+def test_a_model_for_several_devices(ask, images):
+    learn = learner(images)
+    learn.model = nn.DataParallel(learn.model)
+    end(lambda: ask(learn), fails('the model is wrapped in DataParallel: set learn.model = learn.model.module'))
+    learn.model = learn.model.module
+    end(lambda: learn.report(), lambda o: 'valid' in o.rates)
+
+given = dict(rates_of_one=(lambda o: dict(rates=o.report()['valid']), 'rates are what fit_threshold or report gave, not ErrorRates'), number=(lambda o: dict(rates=7), 'rates are .* not int'), unsure=(lambda o: dict(unsure=(.1,.2)), 'unsure is what PairCounts.unsure gave, not tuple'))
+@each('o', given)
+def test_what_is_given_to_a_verifier(o, images):
+    learn = learner(images)
+    end(lambda: learn.verifier(**o[0](learn)), fails(o[1]))
+
+def test_a_verifier_moves_no_random_numbers(images):
+    learn = learner(images)
+    before = state(learn)
+    learn.verifier()
+    assert state(learn)==before
+
+heads = {f'{k}_{o}':({k:o}, m) for k,os_,m in [('head', ('foo',None,7), 'head is auto, none, centre'), ('shrink', (nan,0,2,'x'), 'shrink is a number from 0.001 to 1'), ('fmr', (nan,0,1,2,'x'), 'fmr is a number from'), ('name', ('foo',7), 'there is no split'), ('folds', (0,1,1.5,'x'), 'folds is a whole number of 2 or more')] for o in os_}
+@each('o', heads)
+def test_heads(o, images): end(lambda: learner(images).fit_head(**o[0]), fails(o[1]))
+
+plans = {f'{k}_{o}':({k:o}, f'{k} is a') for k,os_ in dict(epochs=(-1,1.5,'x',nan), size=(0,-5,'x',1e6,nan), bs=(0,-1,'x',None), minutes=(0,-1,nan,'x'), budget=(0,-1,nan,'x')).items() for o in os_} | dict(
+    arch=(dict(arch='resnt18'), "there is no encoder 'resnt18'.*is it resnet18|timm is not here"), arch_number=(dict(arch=7), 'an encoder has a name here, such as resnet18, not 7'))
+@each('o', plans)
+def test_plans(o, images): end(lambda: plan_training(images, **o[0]), fails(o[1]))
+
+def test_nothing_trains(images):
+    rest = LabeledImages(images.files, images.y, dict(valid=range(8)))
+    end(lambda: plan_training(rest), fails("there is no split 'train', only valid"))
+    end(lambda: rest.dls(bs=4), fails('there are no images in train'))
+
+def test_what_are_no_learners(images):
+    for o in 'x', None, images: end(lambda: compare(learner(images), o), fails('compare takes two learners, as siamese_learner makes them, not'))
+    end(lambda: cross_validate(images, lambda o: None, 3), fails('train gives a trained learner, not NoneType'))
+
+written = dict(report=lambda o, p: o.write_report(p), checkpoint=lambda o, p: o.fit(1, 1e-3, cbs=Checkpoint(p)), export=lambda o, p: o.export(p))
+@each('write', written)
+def test_places_to_write_to(write, images, tmp_path):
+    learn = learner(images)
+    (tmp_path/'x').touch()
+    before = [p.clone() for p in learn.model.parameters()]
+    end(lambda: write(learn, tmp_path), fails('is a folder: give the name of a file'))
+    end(lambda: write(learn, tmp_path/'x'/'y'), fails('x/y cannot be written'))
+    assert all((p==q).all() for p,q in zip(before, learn.model.parameters()))
