@@ -378,7 +378,7 @@ def check_store(
     if store is None: return
     if not isinstance(store, ImageStore):
         raise TypeError(f'store is what images.store(size) makes, not {type(store).__name__}')
-    if store.files!=files: raise ValueError('the store holds other images: make it with images.store(size)')
+    if list(store.files)!=list(files): raise ValueError('the store holds other images: make it with images.store(size)')
 
 # %% ../nbs/00d_loaders.ipynb #5efa01c5
 def check_loader(

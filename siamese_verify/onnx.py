@@ -332,4 +332,7 @@ def load_verifier(
     model = Path(model)
     if model.suffix=='.onnx': return OnnxVerifier.load(model)
     there = (model/'model.onnx').is_file() and read_config(model).get('onnx')
-    return (OnnxVerifier if there and find_spec('onnxruntime') else Verifier).load(model)
+    if there and find_spec('onnxruntime'): return OnnxVerifier.load(model)
+    if find_spec('torch'): return Verifier.load(model)
+    need = 'onnxruntime' if there else 'a graph in the folder, which siamese_verify export writes where PyTorch is'
+    raise ImportError(f'there is no PyTorch here, and to answer without it takes {need}')

@@ -857,8 +857,8 @@ siamese_verify verify model a.jpg b.jpg
 In Python:
 
 ```python
-from siamese_verify.verifier import Verifier
-v = Verifier.load('model')
+from siamese_verify.onnx import load_verifier
+v = load_verifier('model')
 answer = v.verify('a.jpg', 'b.jpg')
 print(answer)
 print(answer.same, answer.distance)

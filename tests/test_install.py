@@ -1,5 +1,5 @@
-"What is in the wheel and the sdist, and that an installed package starts light"
-import shutil, subprocess, sys, venv
+"What is in the wheel and the sdist, that an installed package starts light, and that it answers without what training takes"
+import re, shutil, subprocess, sys, venv
 from configparser import ConfigParser
 from importlib.metadata import PathDistribution
 from pathlib import Path
@@ -60,3 +60,56 @@ def test_import_is_light(env, tmp_path):
     assert not {'torch', 'fastai', 'pandas', 'numpy', 'matplotlib'} & set(modules)
 
 def test_help(env, tmp_path): assert 'usage' in run(env/'siamese_verify', '--help', cwd=tmp_path)
+
+@pytest.fixture(scope='module')
+def light_env(wheel, tmp_path_factory):
+    "The `bin` folder of a fresh environment with the wheel and what `ship_it` says that an answer takes, and no more"
+    path = tmp_path_factory.mktemp('light')
+    pip = sys.executable, '-m', 'pip'
+    shown = re.search(r'pip install (fastcore [\w ]+)', (root/'nbs/tutorials/ship_it.ipynb').read_text())[1].split()
+    index = subprocess.run([*pip, 'download', '-q', '--no-deps', '-d', path/'index', shown[0]], text=True, capture_output=True)
+    if index.returncode: pytest.skip(f'no package index: {index.stderr.strip().splitlines()[-1]}')
+    venv.create(path/'env')
+    pip += '--python', path/'env'/'bin'/'python', 'install', '-q'
+    run(*pip, '--no-deps', '--no-index', wheel)
+    run(*pip, *shown)
+    return path/'env'/'bin'
+
+@pytest.fixture(scope='module')
+def asked(tmp_path_factory):
+    "A folder with what a model's card speaks of: `model`, with its graph, and two photographs, `a.jpg` and `b.jpg`"
+    from siamese_verify.all import Preprocessing, Verifier, add_onnx, asdict, set_seed, small_encoder
+    from sklearn.datasets import load_sample_images
+    from PIL import Image
+    path = tmp_path_factory.mktemp('asked')
+    set_seed(42)
+    encoder = small_encoder()
+    config = dict(format=1, library='siamese_verify', encoder=[encoder.recipe], preprocessing=asdict(Preprocessing('crop', 48, 64)),
+                  metric='normalized_squared_euclidean_distance', threshold=.005, fitted=dict(on=None, objective=None, warning=None),
+                  calibration=None, unsure=None, rates={}, not_measured=['anything'], made={})
+    Verifier(encoder, config).save(path/'model')
+    add_onnx(path/'model')
+    for name,photo in zip('ab', load_sample_images().images): Image.fromarray(photo).save(path/f'{name}.jpg')
+    return path
+
+@pytest.mark.drill
+def test_light_answers(light_env, asked):
+    "Without fastai, PyTorch and what they bring, the lines of a model's card and the command answer as they do here"
+    from siamese_verify.all import Verifier
+    here = Verifier.load(asked/'model').verify(asked/'a.jpg', asked/'b.jpg')
+    lines = re.search('(?s)```python\n(.*?)```', (asked/'model'/'README.md').read_text())[1]
+    assert len(lines.splitlines()) == 5
+    said,told = run(light_env/'python', '-c', lines, cwd=asked).splitlines()
+    same,distance = told.split()
+    assert said == str(here) and same == str(here.same) and float(distance) == pytest.approx(here.distance, abs=1e-4)
+    res = subprocess.run([light_env/'siamese_verify', 'verify', 'model', 'a.jpg', 'b.jpg'], cwd=asked, text=True, capture_output=True)
+    assert (res.returncode, res.stdout.strip(), res.stderr) == (0 if here.same else 1, said, '')
+    installed = {o.partition('==')[0].lower() for o in run(sys.executable, '-m', 'pip', '--python', light_env/'python', 'freeze').split()}
+    assert 'onnxruntime' in installed and not {'torch', 'fastai', 'torchvision', 'pandas', 'scipy', 'matplotlib'} & installed
+
+@pytest.mark.drill
+def test_light_says_what_it_needs(light_env, asked, tmp_path):
+    "Without PyTorch, a folder that has no graph is refused in a line that says what to type elsewhere"
+    shutil.copytree(asked/'model', tmp_path/'model', ignore=shutil.ignore_patterns('*.onnx'))
+    res = subprocess.run([light_env/'siamese_verify', 'verify', tmp_path/'model', asked/'a.jpg', asked/'b.jpg'], text=True, capture_output=True)
+    assert res.returncode == 2 and res.stderr.count('\n') == 1 and 'no PyTorch here' in res.stderr and 'siamese_verify export' in res.stderr

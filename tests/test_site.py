@@ -22,7 +22,7 @@ if sys.version_info < (3, 11): pytest.skip('building the site takes Python 3.11'
 @pytest.fixture(scope='module')
 def url():
     "The address of a server of the site, which is built first if it is older than what it is made from"
-    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'nbs/*.js', 'siamese_verify/*.py', 'tools/docs.py', 'tools/search.js', '_quarto.yml') for o in root.glob(pat)]
+    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'nbs/*.js', 'siamese_verify/*.py', 'tools/docs.py', 'tools/procs.py', 'tools/search.js', '_quarto.yml') for o in root.glob(pat)]
     index = site/'index.html'
     if not index.exists() or index.stat().st_mtime < max(o.stat().st_mtime for o in made_from):
         res = subprocess.run([sys.executable, 'tools/docs.py'], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -59,6 +59,8 @@ def page(request, browser, url):
         page.problems.append(f'request to {route.request.url}')
         route.abort()
     context.route('**/*', only_here)
+    page.add_init_script("""window.moved = 0
+        new PerformanceObserver(all => all.getEntries().forEach(o => moved += o.value)).observe({type: 'layout-shift', buffered: true})""")
     page.on('console', lambda m: page.problems.append(f'{m.type}: {m.text}') if m.type in ('error', 'warning') else None)
     page.on('pageerror', lambda e: page.problems.append(f'exception: {e}'))
     page.on('response', lambda r: page.problems.append(f'{r.status}: {r.url}') if r.status >= 400 else None)
@@ -80,9 +82,10 @@ def cut(page, what):
 
 @pytest.mark.parametrize('name', pages)
 def test_page(page, axe, name):
-    "Loads offline without an error, shows all of its code, does not scroll sideways on a phone, and axe-core finds nothing"
+    "Loads offline without an error and without a jump, shows all of its code, does not scroll sideways on a phone, and axe-core finds nothing"
     page.goto(f'/{name}.html', wait_until='load')
     page.problems += [f'code is cut: {o}' for o in cut(page, 'pre:not(.columns)')]
+    if page.evaluate('moved')>.01: page.problems.append('what is there moves while the page loads')
     page.evaluate(axe)
     page.problems += violations(page)
     page.set_viewport_size(dict(width=390, height=844))
@@ -110,8 +113,10 @@ def test_every_page(url):
     listed = re.findall(rf'\]\({re.escape(cfg.doc_url)}/(.*)\.html\.md\)', (site/'llms.txt').read_text(encoding='utf-8'))
     assert sorted(listed) == pages
 
+def code_of(nb): return '\n'.join(c.source for c in read_nb(root/'nbs'/nb).cells if c.cell_type=='code')
+
 def test_foot(url):
-    "Each page leads to those before and after it in the sidebar and to its notebook, and names version and licence"
+    "Each page leads to those before and after it in the sidebar and to its notebook, here and in Colab, and names version and licence"
     order = re.findall(r'^ *- (\S+\.ipynb)$', (root/'_quarto.yml').read_text(encoding='utf-8'), re.M)
     assert sorted(nbpath2html(Path(o)).with_suffix('').as_posix() for o in order) == pages
     for before,nb,after in zip([None, *order], order, [*order[1:], None]):
@@ -120,6 +125,11 @@ def test_foot(url):
         links = re.findall(r'<a href="([^"]*)" class="pagination-link"', text)
         assert [(page.parent/o).resolve() for o in links] == [site/nbpath2html(Path(o)) for o in (before,after) if o], nb
         assert f'/blob/main/nbs/{nb}" class="toc-action"' in text
+        if 'class="sourceCode python' in text and nb!='index.ipynb':
+            run = re.search('<p class="run-it">.*?</p>', text)[0]
+            assert f'/github/siamese-verify/siamese_verify/blob/main/nbs/{nb}">' in run and '%pip install ' in run
+            assert (page.parent/re.search('href="([^"]*)" download', run)[1]).read_bytes() == (root/'nbs'/nb).read_bytes()
+            assert ('git clone' in run) == ('benchmarks/results' in code_of(nb))    # which a package doesn't bring
         foot = text[text.index('<footer'):]
         assert f'siamese_verify {cfg.version}' in foot and '/LICENSE"' in foot
 
@@ -157,6 +167,39 @@ questions = {
     'without pytorch':                  'tutorials/ship_it',
     'DataBlock':                        'tutorials/datablock',
     'onnx':                             'onnx',
+    'gpu':                              'explanations/faq',
+    'cuda':                             'explanations/faq',
+    'own images':                       'explanations/faq',
+    'install':                          'explanations/faq',
+    'license':                          'explanations/faq',
+    'is it free for commercial use':    'explanations/faq',
+    'windows':                          'explanations/faq',
+    'video':                            'explanations/faq',
+    'faces':                            'explanations/faq',
+    'memory':                           'explanations/faq',
+    'batch size':                       'explanations/faq',
+    'augmentation':                     'explanations/faq',
+    'too slow':                         'explanations/faq',
+    'rest api':                         'explanations/faq',
+    'android':                          'explanations/faq',
+    'colab':                            'explanations/faq',
+    'monitor in production':            'explanations/faq',
+    'reproducible':                     'explanations/faq',
+    'threshold':                        'explanations/threshold',
+    'unsure':                           'calibration',
+    'eer':                              'explanations/glossary',
+    'what is a siamese network':        'explanations/glossary',
+    'privacy':                          'explanations/responsible_use',
+    'one against many':                 'tutorials/own_folder',
+    'wrong labels':                     'tutorials/data_frame',
+    'fine tune':                        'tutorials/pair_matching',
+    'browser':                          'tutorials/ship_it',
+    'which encoder':                    'plan',
+    'how long does training take':      'plan',
+    'heatmap':                          'explain',
+    'duplicates':                       'audit',
+    'search millions of images':        'shards',
+    'cross validation':                 'evaluation',
     'hugging face':                     'verifier'}
 
 def test_questions(page, axe):

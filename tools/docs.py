@@ -1,8 +1,8 @@
 "Builds the site in _docs, README.md and CHANGELOG.md from nbs/, without Quarto. tools/check_docs.py checks the result."
-import re, shutil, subprocess, sys
+import json, re, shutil, subprocess, sys
 from html import escape, unescape
 
-from fastcore.nbio import read_nb
+from fastcore.nbio import md_frontmatter, read_nb
 from math_core import LatexToMathML
 from nbdev.config import get_config, nbpath2html
 from nbdev.doclinks import _build_modidx, nbglob
@@ -100,6 +100,7 @@ def finish():
     pages = list(site.rglob('*.html'))
     anchors = {page.resolve(): re.findall(r' id="([^"]*)"', page.read_text(encoding='utf-8')) for page in pages}
     notebooks = {nbpath2html(nb.relative_to(cfg.nbs_path)).as_posix():nb for nb in nbglob(as_path=True)}
+    for page,nb in notebooks.items(): shutil.copy(nb, (site/page).parent)    # to download
     for page in pages:
         unlink(page, anchors)
         source = notebooks[page.relative_to(site).as_posix()].relative_to(root).as_posix()
@@ -124,7 +125,10 @@ def finish():
          (r'\.(bi-[\w-]+)::before\{[^}]*\}', lambda m: m[0] if m[1] in icons else ''))
     for css in site.rglob('*.css'): edit(css, (r'@import url\(https?:.*?\);', ''))
     index = site/'search.json'
-    (site/'search.js').write_text(f'window.searchIndex = {index.read_text(encoding="utf-8")};', encoding='utf-8')
+    entries = json.loads(index.read_text(encoding='utf-8'))
+    for o in entries:
+        if not o['section']: o['description'] = md_frontmatter(read_nb(notebooks[o['href']]).cells[0].source).get('description', '')
+    (site/'search.js').write_text(f'window.searchIndex = {json.dumps(entries, ensure_ascii=False)};', encoding='utf-8')
     index.unlink()
     shutil.rmtree(site/'site_libs/fuse')
     search = (root/'tools/search.js').read_text(encoding='utf-8')

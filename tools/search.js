@@ -3,8 +3,10 @@
   const stopWords = new Set(("a about am an and any are as at be been but by can cannot could did do does doing don else for from get gets had has "
     + "have how i if in into is it its ll may me my of on or our re s shall should so some t than that the their them then there these they this "
     + "those to too ve was we were what when where which who why will with would you your").split(" "));
-  const synonyms = { photo: "image", photograph: "image", picture: "image", pic: "image", cuda: "gpu", licence: "license", colour: "color",
-    gray: "grey", grayscale: "grey", greyscale: "grey", similarity: "distance", multiple: "several", duplicate: "copy", error: "wrong" };
+  const synonyms = ["image photo photograph picture pic", "gpu cuda nvidia", "licence license", "colour color", "grey gray grayscale greyscale",
+    "distance similarity", "several multiple", "copy duplicate", "wrong error", "phone mobile android iphone ios", "browser javascript html",
+    "heatmap explain map", "install pip setup", "slow fast speed", "face facial", "regex pattern", "server api rest http docker", "notebook jupyter colab",
+    "windows macos linux mac", "privacy personal consent", "labels annotation", "confusion mistake"].map((o) => o.split(" "));
 
   const stem = (w) => {
     w = w.length > 4 ? w.replace(/ies$/, "y").replace(/([^s])s$/, "$1") : w.replace(/^(\w\w[^s])s$/, "$1");
@@ -29,7 +31,9 @@
   const readIndex = (entries) => {
     vocabulary = new Map();
     sections = entries.map((e, k) => {
-      const s = { e, heading: count(words(e.section || e.title)), page: count(words(e.title)), text: count(words(e.text)), length: e.text.length / 6 };
+      const heading = count(words(e.section || e.title).filter((w) => !stopWords.has(w)));
+      const page = count(words(e.title + " " + (e.description || "")));
+      const s = { e, heading, page, text: count(words(e.text)), length: e.text.length / 6 };
       s.name = (e.section || e.title).toLowerCase().trim();
       for (const w of new Set([...s.heading.keys(), ...s.page.keys(), ...s.text.keys()])) {
         if (!vocabulary.has(w)) vocabulary.set(w, []);
@@ -49,6 +53,7 @@
   const alike = (q, w) => {
     if (q === w) return 1;
     if (q.length > 2 && w.startsWith(q)) return .4 + .4 * q.length / w.length;
+    if (w.length > 5 && q.startsWith(w)) return .5;
     let n = 0;
     while (n < q.length && q[n] === w[n]) n++;
     return n > 5 && n >= .65 * Math.max(q.length, w.length) ? .3 : 0;
@@ -61,13 +66,14 @@
     const capitals = asked.filter((w) => /[A-Z]/.test(w) && vocabulary.has(w));
     return asked.filter((w) => /[A-Z]/.test(w) ? vocabulary.has(w) : !capitals.some((c) => stem(c.toLowerCase()) === w));
   };
+  const isReference = (e) => !/^(?:index|tour)\.|\//.test(e.href.split("#")[0]);
   const find = (q, limit) => {
     const asked = question(q), scores = new Map();
     let total = 0;
     for (const a of asked) {
-      const meant = Object.entries(synonyms).find(([o]) => stem(o) === a)?.[1];
+      const meant = synonyms.filter((o) => o.some((w) => stem(w) === a)).flat().map(stem);
       const best = new Map();    // for each section what this word is worth there
-      const kin = [...vocabulary.keys()].map((w) => [w, Math.max(alike(a, w), meant ? .7 * alike(stem(meant), w) : 0)]).filter(([, x]) => x);
+      const kin = [...vocabulary.keys()].map((w) => [w, Math.max(alike(a, w), meant.includes(w) ? .7 : 0)]).filter(([, x]) => x);
       const exact = kin.filter(([, x]) => x > .5).flatMap(([w]) => vocabulary.get(w));
       const rarity = Math.log(1 + sections.length / (1 + new Set(exact).size));
       total += rarity;
@@ -83,12 +89,14 @@
         scores.set(k, { sum: o.sum + rarity * worth, has: o.has + rarity * Math.min(1, worth) });
       }
     }
-    const name = q.toLowerCase().trim(), seen = new Map();
+    const name = q.toLowerCase().trim(), seen = new Map(), code = /\w[_.(]|[a-z][A-Z]/.test(q);
     const rank = ([k, o]) => {
       const s = sections[k];
-      const exact = s.name === name || s.name.split(".").pop() === name ? 2 : name.includes(" ") && s.name.includes(name) ? 1.5 : 1;
+      const symbol = isReference(s.e) && /^[\w.]+$/.test(s.e.section);
+      const exact = !code && (symbol || /^benchmarks/.test(s.e.href)) ? 1 : s.name === name || s.name.split(".").pop() === name ? 2 : name.includes(" ") && s.name.includes(name) ? 1.5 : 1;
       const phrase = name.split(" ").length > 2 && s.e.text.toLowerCase().includes(name) ? 2 : 1;
-      const page = /^changelog/.test(s.e.href) ? .4 : /^explanations.faq/.test(s.e.href) ? 1.3 : 1;    // questions are answered there first
+      // questions are answered on pages that explain first, unless it's a name that is asked for
+      const page = /^changelog/.test(s.e.href) ? .4 : code ? 1 : /^explanations.faq/.test(s.e.href) ? 1.4 : symbol ? .6 : isReference(s.e) ? .9 : /^benchmarks/.test(s.e.href) ? .8 : 1.1;
       return [k, o.sum * Math.pow(o.has / total, 2) * exact * phrase * (s.e.section ? 1 : 1.15) * page];
     };
     return [...scores].map(rank).sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([k]) => sections[k].e).filter((e) => {
