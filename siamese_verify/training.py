@@ -351,7 +351,8 @@ class StopDiverged(Callback):
         if not all(o.isfinite().all() for o in self.model.parameters()): self._stop('a weight is NaN or infinite')
     def after_validate(self):    # weights can be numbers, and too large to multiply
         metric = first(self.learn.metrics, risinstance(CurveMetric))
-        if self.learn.trains and metric and metric.diverged(): self._stop('distances are NaN or infinite', 'after the last step')
+        if not (self.learn.trains and metric and metric.diverged()): return
+        self._stop('distances are NaN or infinite', 'after the last step')
     def after_fit(self): self.good = None
 
     def _stop(self, what, when=None):
