@@ -53,11 +53,13 @@ def _read_table(file):
     check_file(file)
     read = partial(pd.read_csv, file, dtype=str, keep_default_na=False, index_col=False)
     try: df,names = read(),read(header=None, nrows=1).iloc[0]
-    except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e}): save it as CSV, with commas, in UTF-8') from e
+    except (ValueError, UnicodeError) as e: raise ValueError(f'{file} cannot be read as a table ({e}): {_how_to_save}, in UTF-8') from e
     twice = names[names.duplicated()]
     if len(twice): raise ValueError(f'{file} has several columns called {twice.iloc[0]!r}: rename all but one')
-    if df.shape[1]==1 and set(str(df.columns[0])) & {*';\t|'}: raise ValueError(f'{file} has one column, {df.columns[0]!r}: save it as CSV, with commas')
-    return df
+    if df.shape[1]>1 or not set(str(df.columns[0])) & {*';\t|'}: return df
+    raise ValueError(f'{file} has one column, {df.columns[0]!r}: {_how_to_save}')
+
+_how_to_save = 'save it as CSV, with commas'
 
 # %% ../nbs/06d_commands.ipynb #2091a6a8
 def is_pickle(
@@ -73,7 +75,8 @@ def is_pickle(
 def _check_model(file):
     "Raise an error for files that are something else: a mistake in the order, say"
     suffix = file.suffix.lower()
-    if suffix in Image.registered_extensions(): raise ValueError(f'{file} is an image: give the model first, and then two images')
+    if suffix in Image.registered_extensions():
+        raise ValueError(f'{file} is an image: give the model first, and then two images')
     if suffix=='.csv': raise ValueError(f'{file} is a table: give the model first, and then the table')
     if suffix in ('.json','.safetensors'): raise ValueError(f'{file} is no model by itself: give the folder of a verifier')
 

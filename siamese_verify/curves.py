@@ -110,6 +110,6 @@ def plot_classes(
     named = dict(zip(counts.clusters, counts.clusters if names is None else names))
     ax.scatter(df.FMR, df.FNMR, alpha=.5)
     worst = {*df.FNMR.nlargest(n).index, *df.FMR.nlargest(n).index}
-    for o,row in df[df.index.isin(worst)].iterrows(): ax.annotate(f' {named[o]}', (row.FMR, row.FNMR))
+    for o,row in df[df.index.isin(worst)].iterrows(): ax.annotate(f' {named[o]}', (row.FMR, row.FNMR), parse_math=False)
     ax.set(xlabel='FMR (wolves on the right)', ylabel='FNMR (goats at the top)')
     return ax

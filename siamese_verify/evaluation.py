@@ -87,7 +87,8 @@ def compare(
 ) -> Comparison:
     "Is one model better than the other on the same images, or could that be chance?"
     for o in a,b:
-        if not isinstance(o, SiameseLearner): raise TypeError(f'compare takes two learners, as siamese_learner makes them, not {type(o).__name__}')
+        if isinstance(o, SiameseLearner): continue
+        raise TypeError(f'compare takes two learners, as siamese_learner makes them, not {type(o).__name__}')
     models = a.model,b.model
     fitted = [o for o in models if getattr(o, 'fitted_on', None)==name]
     if fitted: warnings.warn(f'{len(fitted)} of 2 thresholds were fitted on {name}, which flatters them: FMR, FNMR and accuracy are no fair comparison')

@@ -15,7 +15,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 # %% ../nbs/00_files.ipynb #f11e0021
-_kinds = {stat.S_IFDIR:'a folder', stat.S_IFIFO:'a named pipe', stat.S_IFSOCK:'a socket', stat.S_IFCHR:'a device', stat.S_IFBLK:'a device'}
+_kinds = {stat.S_IFDIR:'a folder', stat.S_IFIFO:'a named pipe', stat.S_IFSOCK:'a socket',
+          stat.S_IFCHR:'a device', stat.S_IFBLK:'a device'}
 
 def _kind(path): return _kinds.get(stat.S_IFMT(os.stat(path).st_mode))
 
@@ -24,7 +25,8 @@ def check_file(
 ) -> Path: # The same
     "A file that is there, or an error that says what is there instead"
     try: kind = _kind(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError): raise FileNotFoundError(f'there is no file {path}') from None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise FileNotFoundError(f'there is no file {path}') from None
     except OSError as e: raise OSError(e.errno, f'{path} cannot be read ({e.strerror})') from e
     if kind: raise OSError(f'{path} is {kind}: give a file')
     return Path(path)

@@ -45,7 +45,8 @@ def _check_width(self:Gallery, e):
     "Raise an error if embeddings are not as wide as the verifier's, as far as that is known"
     n = len(self.verifier.config.get('probe') or [])
     if len(e) and e.ndim!=2: raise ValueError(f'embeddings are N × D, not of shape {e.shape}')
-    if len(e) and n and e.shape[1]!=n: raise ValueError(f'embeddings of {e.shape[1]} numbers, and the verifier gives {n}')
+    if len(e) and n and e.shape[1]!=n:
+        raise ValueError(f'embeddings of {e.shape[1]} numbers, and the verifier gives {n}')
 
 def check_name(
     o, # What should be a name: text, or a number

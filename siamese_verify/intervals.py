@@ -324,13 +324,14 @@ def check_labels(y, n):
 
 def check_thresholds(thresholds):
     "Some thresholds as a list of numbers, or an error"
-    if not is_listy(thresholds) and not isinstance(thresholds, np.ndarray): raise TypeError(f'thresholds are a list of numbers, not {thresholds!r}')
-    return [check_number('a threshold', o) for o in thresholds]
+    if is_listy(thresholds) or isinstance(thresholds, np.ndarray): return [check_number('a threshold', o) for o in thresholds]
+    raise TypeError(f'thresholds are a list of numbers, not {thresholds!r}')
 
 def check_embeddings(e, y, distance_metric=None):
     "Embeddings as a matrix of at least single precision, and their labels, or an error"
     if distance_metric is not None and not callable(distance_metric):
-        raise TypeError(f'distance_metric is a function of two batches of embeddings, such as cosine_distance, not {distance_metric!r}')
+        raise TypeError('distance_metric is a function of two batches of embeddings, such as cosine_distance, '
+                        f'not {distance_metric!r}')
     e = _matrix(e)
     if len(e)<2: raise ValueError('a pair takes two embeddings')
     check_finite(e)
@@ -426,7 +427,9 @@ class CountNotes:
         try:
             o = torch.load(self.file, weights_only=True)
             digest = o['digest']
-        except Exception as e: raise ValueError(f'{self.file} cannot be read: delete it to count anew, if it is no file of yours, or give another') from e
+        except Exception as e:
+            advice = 'delete it to count anew, if it is no file of yours, or give another'
+            raise ValueError(f'{self.file} cannot be read: {advice}') from e
         if digest!=self.digest: raise ValueError(f'{self.file} is of other embeddings, labels or bins: delete it to count anew')
         tally.all += o['all'].to(tally.all.device)
         tally.of += o['of'].to(tally.of.device)
@@ -862,7 +865,8 @@ def compare_rates(
 ) -> Comparison:
     "Is one model better than the other, or could that be chance?"
     check_shares(fmr, prior, confidence)
-    if not is_listy(names) or len(names)!=2 or names[0]==names[1]: raise ValueError(f'names are two, one for each model, not {names!r}')
+    if not is_listy(names) or len(names)!=2 or names[0]==names[1]:
+        raise ValueError(f'names are two, one for each model, not {names!r}')
     if not all(np.array_equal(getattr(a, o), getattr(b, o)) for o in ('clusters','n_same','n_not_same')):
         raise ValueError('the models were not given the same pairs: count the same images, with the same labels')
     def estimates(o, t):

@@ -34,7 +34,8 @@ def to_bytes(
     if a.dtype==bool: return a*np.uint8(255)
     if a.dtype.kind=='u' and a.itemsize==2: return (a >> 8).astype(np.uint8)
     if a.dtype.kind=='f': return _scaled(a, 1)
-    raise ValueError(f'an image of {a.dtype}: give bytes, uint16, or floats from 0 to 1; or scale, the value that is white')
+    raise ValueError(f'an image of {a.dtype}: give bytes, uint16, or floats from 0 to 1; '
+                     'or scale, the value that is white')
 
 def _scaled(a, white):
     "Numbers from 0 to `white` as bytes"
@@ -56,7 +57,8 @@ def _to_8_bits(im, scale, format):
 def _16_of_32(a, format):
     "The values of a file of 16 bits that Pillow opens as 32"
     if format in ('PNG','PPM'): return a.astype(np.uint16)
-    raise ValueError('an image of 32 bits may mean anything by white: give scale, the value that is white, to open_image')
+    raise ValueError('an image of 32 bits may mean anything by white: '
+                     'give scale, the value that is white, to open_image')
 
 # %% ../nbs/00_pixels.ipynb #91e1000e
 def is_negative(

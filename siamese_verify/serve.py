@@ -417,7 +417,8 @@ def serve(
 
 def _bound(host, port):
     try: return socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
-    except OSError as e: raise OSError(f'--host {host} --port {port} cannot be listened on ({e.strerror}): give another') from e
+    except OSError as e:
+        raise OSError(f'--host {host} --port {port} cannot be listened on ({e.strerror}): give another') from e
 
 def _listen(app, sock, host, seconds):
     "Run an app until a signal says to stop, and then finish what runs"

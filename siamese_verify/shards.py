@@ -46,7 +46,8 @@ def _members(file):
     "What is in a tar file, all of it"
     try:
         with tarfile.open(file, 'r:') as tar: return list(tar)
-    except (tarfile.TarError, OSError) as e: raise ValueError(f'{file} cannot be read as a tar file ({e}): is it cut, or compressed?') from e
+    except (tarfile.TarError, OSError) as e:
+        raise ValueError(f'{file} cannot be read as a tar file ({e}): is it cut, or compressed?') from e
 
 # %% ../nbs/06h_shards.ipynb #6e5a0012
 class ParquetImages:
@@ -78,7 +79,8 @@ class ParquetImages:
 
 def _opened(read, file):
     try: return read(file)
-    except ValueError as e: raise ValueError(f'{file} cannot be read as a Parquet file ({e})') from e    # pyarrow names no file
+    except ValueError as e:    # of pyarrow, which names no file
+        raise ValueError(f'{file} cannot be read as a Parquet file ({e})') from e
 
 # %% ../nbs/06h_shards.ipynb #6e5a0031
 def unpack_images(
@@ -121,7 +123,8 @@ class Shards:
         try: self.about = json.loads((self.folder/'shards.json').read_text())
         except (OSError, ValueError) as e: raise ValueError(f'there are no embeddings in {folder}: shards.json cannot be read') from e
         try: self.n,self.size = (check_between(k, self.about[k], 1, kind=int) for k in ('images','size'))
-        except (TypeError, KeyError, ValueError) as e: raise ValueError(f'{folder}/shards.json tells of no embeddings ({e!r})') from e
+        except (TypeError, KeyError, ValueError) as e:
+            raise ValueError(f'{folder}/shards.json tells of no embeddings ({e!r})') from e
 
     def file(self, k): return self.folder/f'{k:06}.safetensors'
     def __len__(self): return self.n
@@ -144,9 +147,11 @@ def read(self:Shards,
     from safetensors.numpy import load_file
     try: e = load_file(self.file(k))['embeddings']
     except FileNotFoundError: raise FileNotFoundError(f'piece {k} of {self.folder} is missing: start embed_shards again')
-    except Exception as e: raise ValueError(f'{self.file(k)} cannot be read ({e!r}): delete it, and start embed_shards again') from e
+    except Exception as e: raise ValueError(f'{self.file(k)} cannot be read ({e!r}): {_how_to_mend}') from e
     if e.ndim==2 and len(e)==len(self.rows(k)): return e.astype(np.float32)
-    raise ValueError(f'{self.file(k)} has embeddings of shape {e.shape}, not {len(self.rows(k))} of them: delete it, and start embed_shards again')
+    raise ValueError(f'{self.file(k)} has embeddings of shape {e.shape}, not {len(self.rows(k))} of them: {_how_to_mend}')
+
+_how_to_mend = 'delete it, and start embed_shards again'
 
 @patch
 def array(self:Shards) -> np.ndarray: # N × D, single precision

@@ -161,8 +161,7 @@ def verifier(self:SiameseLearner,
     "What it takes to answer, and what is known of the answers, without what it takes to train"
     model = self.model
     check_bare(model)
-    if not isinstance(rates, (SplitRates,NoneType)): raise TypeError(f'rates are what fit_threshold or report gave, not {type(rates).__name__}')
-    if not isinstance(unsure, (Unsure,NoneType)): raise TypeError(f'unsure is what PairCounts.unsure gave, not {type(unsure).__name__}')
+    _check_known(rates, unsure)
     if not isinstance(model, DistanceSiamese):
         raise ValueError('a head compares two images by a network of its own, and a verifier by a distance: '
                          'take kind="threshold" or "distance", or keep this model with learn.export')
@@ -184,6 +183,13 @@ def verifier(self:SiameseLearner,
     _check_rebuilt(v, model.encoder)
     if strangers and _has_images(self.dls): v.strangers = _strangers(v, self.dls.images)
     return v
+
+def _check_known(rates, unsure):
+    "Raise an error for what is no knowledge of a model"
+    if not isinstance(rates, (SplitRates,NoneType)):
+        raise TypeError(f'rates are what fit_threshold or report gave, not {type(rates).__name__}')
+    if not isinstance(unsure, (Unsure,NoneType)):
+        raise TypeError(f'unsure is what PairCounts.unsure gave, not {type(unsure).__name__}')
 
 def _strangers(v, images, most=1000, seed=42):
     "The embeddings of images of classes that were not trained on, and the numbers of these classes"

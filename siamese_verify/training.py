@@ -121,6 +121,11 @@ class CurveMetric(Metric):
         self._found = self._found or _count(self.model, *(torch.cat(o) for o in zip(*self.batches)))
         return self._found
 
+    def diverged(self):
+        "Are there distances that are no numbers?"
+        try: return bool(self.batches) and self.counts is None
+        except ValueError: return True
+
     @property
     def name(self): return self._name
     @property
@@ -344,13 +349,18 @@ class StopDiverged(Callback):
         if not self.loss.isfinite().all(): self._stop(f'the loss is {self.loss.sum().item()}')
     def after_train(self):
         if not all(o.isfinite().all() for o in self.model.parameters()): self._stop('a weight is NaN or infinite')
+    def after_validate(self):    # weights can be numbers, and too large to multiply
+        metric = first(self.learn.metrics, risinstance(CurveMetric))
+        if not (self.learn.trains and metric and metric.diverged()): return
+        self._stop('distances are NaN or infinite', 'after the last step')
     def after_fit(self): self.good = None
 
-    def _stop(self, what):
+    def _stop(self, what, when=None):
         self.model.load_state_dict(self.good)
         self.opt.clear_state()
         lr = max(o['lr'] for o in self.opt.hypers)
-        self.learn.stopped = (f'{what} at step {self.iter+1} of epoch {self.epoch}, so the training has diverged: take a lower '
+        when = when or f'at step {self.iter+1}'
+        self.learn.stopped = (f'{what} {when} of epoch {self.epoch}, so the training has diverged: take a lower '
                                f'learning rate than {lr:.2g}. The model has the weights from before this epoch')
         raise CancelFitException()
 

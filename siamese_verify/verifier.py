@@ -62,7 +62,8 @@ def list_images(
 ) -> list:
     "Some images, at least one; or an error, as for a single one, which would fall into its letters or rows"
     one = isinstance(images, (str,Path,bytes,Image.Image)) or isinstance(images, np.ndarray) and _is_picture(images)
-    if one or not hasattr(images, '__iter__'): raise TypeError(f'images are a list of them, not {type(images).__name__}: give [image]')
+    if one or not hasattr(images, '__iter__'):
+        raise TypeError(f'images are a list of them, not {type(images).__name__}: give [image]')
     images = list(images)
     if not images: raise ValueError('there are no images')
     return images
@@ -449,8 +450,8 @@ def check_encoded(self:Verifier,
 ) -> np.ndarray: # The same
     "Embeddings that can be compared, or an error"
     if not np.isfinite(e).all(): raise ValueError('an embedding is NaN or infinite: these weights answer nothing')
-    if self.metric in _angles and not e.any(1).all(): raise ValueError('an embedding is zero, so it has no direction: these weights answer nothing')
-    return e
+    if self.metric not in _angles or e.any(1).all(): return e
+    raise ValueError('an embedding is zero, so it has no direction: these weights answer nothing')
 
 @patch
 def embed(self:Verifier,
@@ -606,7 +607,8 @@ def check_cells(
     "Raise an error if a column is missing, or a cell of it empty"
     if not hasattr(df, 'columns'): raise TypeError(f'a table is a data frame, not {type(df).__name__}')
     twice = {o for o in columns if list(df.columns).count(o)>1 or columns.count(o)>1}
-    if twice: raise ValueError(f'there are several columns called {", ".join(map(repr, twice))}: rename, or name, another one')
+    if twice:
+        raise ValueError(f'there are several columns called {", ".join(map(repr, twice))}: rename, or name, another one')
     for o in columns:
         if o not in df: raise ValueError(f'there is no column {o!r}, only {", ".join(map(str, df.columns))}')
         empty = [k for k,x in enumerate(df[o]) if _is_empty(x)]
@@ -712,7 +714,8 @@ def _check_folder(folder, replace):
     names = 'config.json','model.safetensors','strangers.safetensors','README.md'
     there = [o for o in names if (folder/o).exists()]
     what = there and ('a verifier' if 'config.json' in there else there[0])
-    if what and not replace: raise FileExistsError(f'there is {what} in {folder} already: give another folder, or replace=True')
+    if what and not replace:
+        raise FileExistsError(f'there is {what} in {folder} already: give another folder, or replace=True')
     check_writable(folder/'config.json')
 
 def _next(file): return file.with_name(f'.{file.name}.next')

@@ -8,7 +8,7 @@ from nbdev.process import Processor
 colab = 'https://colab.research.google.com/github'
 
 class RunIt(Processor):
-    "Below the title of a page with code: where to run it, what to type there first, and the notebook to download"
+    "Below the title of a page with code: the notebook to download, where to run it, and what to type there first"
     def end(self):
         cfg = get_config()
         path = Path(self.nb.path_).resolve().relative_to(cfg.config_path.resolve())
@@ -18,7 +18,7 @@ class RunIt(Processor):
         lines = clone(cfg.git_url, path.parent) if needs_clone else [f'%pip install git+{cfg.git_url}']
         typed = ' '.join(f'<code>{o}</code>' for o in lines)
         url = f'{colab}/{cfg.git_url.split("github.com/")[1]}/blob/main/{path}'
-        html = (f'<p class="run-it"><a href="{path.name}" download>Download this notebook</a>, or '
+        html = (f'<p class="run-it"><a href="{path.name}" download>Notebook</a>, or '
                 f'<a href="{url}">open it in Colab</a> and type first {typed}</p>')
         self.nb.cells.insert(1, mk_cell(f'```{{=html}}\n{html}\n```', 'markdown'))
 

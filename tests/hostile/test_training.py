@@ -7,7 +7,7 @@ from PIL import Image
 from cases import each, end, fails, warns
 from siamese_verify.all import (
     AllPairsLoss, Checkpoint, ClassSplitter, ContrastiveLoss, ImagePair, LabeledImages, Learner, MetricLoss, Normalize, PairCrossEntropy, Pairs, RandomSplitter, Resize, Rotate, SiameseLearner,
-    compare, create_siamese_model, cross_validate, imagenet_stats, load_learner, nn, partial, plan_training, set_seed, siamese_learner, small_encoder)
+    compare, create_siamese_model, cross_validate, imagenet_stats, load_learner, nn, partial, plan_training, plot_classes, set_seed, siamese_learner, small_encoder)
 
 @pytest.fixture(scope='module')
 def images(tmp_path_factory):
@@ -59,6 +59,17 @@ def test_divergence(kind, lr, classes, images):
     assert all((p==q).all() for p,q in zip(before, learn.model.parameters()))
     end(lambda: learn.fit(1, 1e-3), lambda o: o is None)
     assert all(p.isfinite().all() for p in learn.model.parameters())
+
+@pytest.mark.parametrize('kind', ['distance','threshold','head'])
+def test_weights_that_are_numbers_and_too_large(kind, images):
+    "The step was finite, and what it leads to isn't"
+    learn = learner(images, kind, True)
+    before = [p.clone() for p in learn.model.encoder.parameters()]
+    class Spoil(type(learn.cbs[0]).__mro__[1]):
+        def after_train(self):
+            for p in learn.model.parameters(): p.data.fill_(3e38)
+    end(lambda: learn.fit(2, 1e-3, cbs=Spoil()), fails('distances are NaN or infinite after the last step of epoch 0, so the training has diverged: take a lower learning rate than 0.001'))
+    assert all((p==q).all() for p,q in zip(before, learn.model.encoder.parameters()))
 
 def test_a_rate_that_diverges(images): end(lambda: learner(images).fit(2, 1e12), fails('so the training has diverged: take a lower learning rate than 1e.12'))
 
@@ -289,3 +300,18 @@ def test_places_to_write_to(write, images, tmp_path):
     end(lambda: write(learn, tmp_path), fails('is a folder: give the name of a file'))
     end(lambda: write(learn, tmp_path/'x'/'y'), fails('x/y cannot be written'))
     assert all((p==q).all() for p,q in zip(before, learn.model.parameters()))
+
+def test_classes_whose_names_are_formulas(tmp_path):
+    "A picture of them can be drawn"
+    from matplotlib import pyplot as plt
+    for c in '5$ note', '100$ - 200$', '$\\frac$', 'x_{1}$', '$$', '\\':
+        for k in range(3):
+            (tmp_path/'d'/c).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.random.default_rng([k, *c.encode()]).integers(0, 256, (8,8,3), dtype=np.uint8)).save(tmp_path/'d'/c/f'{k}.png')
+    images = LabeledImages.from_folder(tmp_path/'d', ClassSplitter(.4))
+    learn = learner(images, classes=True)
+    draws = dict(images=images.show, batch=learn.dls.show_batch, results=learn.show_results, errors=learn.top_errors, audit=lambda: images.audit().show(), classes=lambda: plot_classes(learn.pair_counts('train'), .5))
+    for draw in draws.values():
+        draw()
+        plt.savefig(tmp_path/'x.png')
+        plt.close('all')
