@@ -127,7 +127,7 @@ def worst_pairs(
 ) -> pd.DataFrame: # Columns `left`, `right` (numbers of images), `same` and `distance`
     "The *not same* pairs that are nearest, and the *same* pairs that are farthest"
     check_number('n', n, 1, kind=int)
-    check_number('block', block, 1, kind=int)
+    if block is not None: check_number('block', block, 1, kind=int)
     e,y = check_embeddings(e, y, distance_metric)
     of = np.unique(y, return_inverse=True)[1]
     find = partial(nearest_strangers, block=block) if index is None else partial(nearest_by_index, index=index)
