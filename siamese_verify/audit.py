@@ -175,7 +175,7 @@ def to_df(self:Audit) -> pd.DataFrame: # Columns `what`, `where`, `about`, `scor
     columns = ['what','where','about','score','files','todo']
     def _files(o): return [str(self.images[i]) for i in o.idx]
     rows = [[o.what, o.where, o.about, o.score, _files(o), advice[o.what,o.where]] for o in self.findings]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(dict(zip(columns, map(text_column, zip(*rows)))), columns=columns)
 
 # %% ../nbs/05a_audit.ipynb #deb24e8f
 @patch
@@ -649,7 +649,8 @@ def label_suspects(self:SiameseLearner,
     images,e = self._embedded(name)
     margins,other = _margins(e, images)
     vocab = np.array(images.vocab)
-    df = pd.DataFrame(dict(file=images.files, label=vocab[images.y], nearest=vocab[other], margin=margins))
+    df = pd.DataFrame(dict(file=images.files, label=text_column(vocab[images.y]),
+                           nearest=text_column(vocab[other]), margin=margins))
     return df.sort_values('margin', kind='stable', ignore_index=True)
 
 # %% ../nbs/05a_audit.ipynb #b280e3f3

@@ -11,6 +11,7 @@ __all__ = ['plot_det', 'plot_roc', 'plot_classes']
 from fastai.vision.all import *
 from scipy import stats
 from sklearn.metrics import DetCurveDisplay, RocCurveDisplay
+from .data import *
 from .model import *
 from .threshold import *
 from .intervals import *
@@ -92,7 +93,8 @@ def class_errors(self:PairCounts,
     k = self.curve.cut(threshold)
     rate = lambda wrong,n: np.divide(wrong, n, out=np.full(len(n), math.nan), where=n>0)
     fnmr,fmr = rate(self.fnm[:,k], self.n_same),rate(self.fm[:,k], self.n_not_same)
-    df = pd.DataFrame(dict(FNMR=fnmr, FMR=fmr, same=self.n_same, not_same=self.n_not_same), self.clusters)
+    df = pd.DataFrame(dict(FNMR=fnmr, FMR=fmr, same=self.n_same, not_same=self.n_not_same),
+                      pd.Index(text_column(self.clusters)))
     df.index.name = 'class'
     return df.iloc[np.argsort(-df.FNMR.fillna(0)-df.FMR.fillna(0), kind='stable')]
 

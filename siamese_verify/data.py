@@ -7,7 +7,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/data.html.md"""
 # %% auto #0
 __all__ = ['split_names', 'check_number', 'open_image', 'LabeledImages', 'check_files', 'and_more', 'is_it', 'plain_label',
            'check_split', 'ranges', 'rank_in_group', 'ClassSplitter', 'image_files', 'read_table', 'column',
-           'split_column', 'existing_files']
+           'text_column', 'split_column', 'existing_files']
 
 # %% ../nbs/00_data.ipynb #7ac5671e
 import unicodedata
@@ -474,6 +474,14 @@ def column(
 def _no_cell(o, bad, how):
     bad = bad.to_numpy(bool)
     if bad.any(): raise ValueError(f'{bad.sum()} cells of column {o.name!r} {how}, the first in row {bad.argmax()}')
+
+# %% ../nbs/00_data.ipynb #d1c00002
+def text_column(
+    o, # Texts
+) -> pd.Series:
+    "Texts as a column of a table, whatever bytes they were made of"
+    try: return pd.Series(o)
+    except UnicodeEncodeError: return pd.Series(o, dtype=object)
 
 # %% ../nbs/00_data.ipynb #fd8abb27
 def split_column(

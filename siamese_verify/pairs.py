@@ -283,15 +283,10 @@ def to_df(self:Pairs) -> pd.DataFrame: # Columns `left`, `right`, `same`, `split
     i,j,same = np.concatenate([*self.tables.values()]).T
     files = np.array(self.images.files.map(str))
     split = np.repeat([*self.tables], [*map(len, self.tables.values())])
-    df = pd.DataFrame(dict(left=_texts(files[i]), right=_texts(files[j]), same=same==1, split=split))
+    df = pd.DataFrame(dict(left=text_column(files[i]), right=text_column(files[j]), same=same==1, split=split))
     if self.images.y is None: return df
     names = np.array(self.images.vocab)[self.images.y]
-    return df.assign(left_label=_texts(names[i]), right_label=_texts(names[j]))
-
-def _texts(o):
-    "A column, as objects if there are names in it that are not UTF-8, which pandas' own texts have to be"
-    try: return pd.Series(o)
-    except UnicodeEncodeError: return pd.Series(o, dtype=object)
+    return df.assign(left_label=text_column(names[i]), right_label=text_column(names[j]))
 
 # %% ../nbs/00b_pairs.ipynb #525755dc
 @patch(cls_method=True)

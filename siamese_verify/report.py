@@ -396,11 +396,13 @@ def worst_of_classes(
     wrong = ((d<threshold)!=same).nonzero().flatten()
     df = pd.DataFrame(dict(same=same[wrong].cpu().numpy(), distance=d[wrong].cpu().numpy()))
     df['i'],df['j'] = np.asarray(rows)[wrong.cpu().numpy()].T
-    df['a'],df['b'] = np.sort([y[df.i],y[df.j]], 0)
+    vocab,of = np.unique(y, return_inverse=True)
+    df['a'],df['b'] = np.sort([of[df.i],of[df.j]], 0)
     df['beyond'] = (df.distance-threshold).abs()
     df['n'] = df.groupby(['a','b','same']).i.transform('size')
     df = df.sort_values('beyond', ascending=False, kind='stable')
-    return df.drop_duplicates(['a','b','same'], ignore_index=True)
+    df = df.drop_duplicates(['a','b','same'], ignore_index=True)
+    return df.assign(**{o:text_column(vocab[df[o]]) for o in 'ab'})
 
 @patch(as_prop=True)
 def mistakes(self:Report) -> pd.DataFrame: # As `worst_of_classes` gives

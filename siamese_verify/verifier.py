@@ -606,7 +606,7 @@ def check_cells(
 ):
     "Raise an error if a column is missing, or a cell of it empty"
     if not hasattr(df, 'columns'): raise TypeError(f'a table is a data frame, not {type(df).__name__}')
-    twice = {o for o in columns if list(df.columns).count(o)>1 or columns.count(o)>1}
+    twice = [*dict.fromkeys(o for o in columns if list(df.columns).count(o)>1 or columns.count(o)>1)]
     if twice:
         raise ValueError(f'there are several columns called {", ".join(map(repr, twice))}: rename, or name, another one')
     for o in columns:

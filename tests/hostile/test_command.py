@@ -127,6 +127,7 @@ def test_mistakes_with_names_that_are_not_utf8(d, tmp_path, monkeypatch, capsys)
     "They're written as the disk has them, at the end of a training that would be lost"
     shutil.copytree(d, tmp_path/'images')
     for o in [*(tmp_path/'images').rglob('*.png')]: os.rename(o, os.fsencode(o.with_suffix(''))+b'\xe9.png')
+    for o in 'abc': os.rename(tmp_path/'images'/o, os.fsencode(tmp_path/'images'/o)+b'\xe9')    # of folders, too
     monkeypatch.setattr(sys, 'argv', ['siamese_verify','train',str(tmp_path/'images'),'--out',str(tmp_path/'m'),*quick])
     with pytest.raises(SystemExit) as e: main()
     assert not e.value.code, capsys.readouterr().err

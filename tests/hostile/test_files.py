@@ -212,6 +212,7 @@ def test_a_disk_that_is_full_for_pytorch(tmp_path):
 
 def test_tables_of_names_that_are_not_utf8(d, tmp_path):
     for c in 'abcd': os.rename(d/c/'0.png', os.fsencode(d/c)+b'/caf\xe9.png')
+    os.rename(d/'a', os.fsencode(d)+b'/\xe9')
     images = LabeledImages.from_folder(d, ClassSplitter(.5))
     df = Pairs(images, factor=4).to_df()
     assert any('caf\udce9' in o for o in df.left) and len(images.audit().to_df())>=0
