@@ -83,7 +83,7 @@ def nearest_by_index(
     x = _indexed(e, distance_metric, index)
     res,rows,end = Smallest(n),np.arange(len(x)),torch.empty(len(x))
     while len(rows) and k<4*len(x):
-        for part in progress_bar(np.array_split(rows, -(-len(rows)*k//2**16))):
+        for part in (progress_bar if len(x)>20000 else noop)(np.array_split(rows, -(-len(rows)*k//2**16))):
             b = torch.from_numpy(index.search(x[part], min(k, len(x)))[1]).to(e.device)
             a = torch.from_numpy(part).to(b)[:,None].expand_as(b)
             d = distance_metric(e[a], e[b.clamp(min=0)]).masked_fill(b<0, math.inf)
