@@ -187,7 +187,7 @@ def check_pixels(self:ImageStore,
     idx = idx[self.unchecked[idx]]
     bad = idx[self._checksums(idx)!=self.known[idx,0]]
     if len(bad):
-        raise OSError(f'{self.path} is damaged: {len(bad)} images are not as they were written, '
+        raise OSError(f'{self.path} is damaged: pixels of {len(bad)} image{"s"*(len(bad)>1)} have changed, '
                       f'such as {self.files[bad[0]]}; delete it, and make the store again')
     self.unchecked[idx] = False
 

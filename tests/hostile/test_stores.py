@@ -98,6 +98,6 @@ def test_pixels_that_a_disk_has_changed(place, files, tmp_path):
     again = ImageStore(files, 4, path=tmp_path/'s')
     others = [i for i in range(4) if i!=k]
     assert (again.batch(others)==right[others]).all()
-    for ask in lambda: again.batch([k]), lambda: again.batch([others[0],k]), lambda: again.to('cpu'): end(ask, fails(f'is damaged: 1 images are not as they were written, such as .*{files[k].name}; delete it'))
+    for ask in lambda: again.batch([k]), lambda: again.batch([others[0],k]), lambda: again.to('cpu'): end(ask, fails(f'is damaged: pixels of 1 image have changed, such as .*{files[k].name}; delete it'))
     store.path.unlink()
     assert (ImageStore(files, 4, path=tmp_path/'s').batch(range(4))==right).all()
