@@ -2,12 +2,14 @@
 
     python benchmarks/scale.py                    # all: some 50 minutes
     python benchmarks/scale.py count --most 3e4   # one step, up to 30 000 images
+    python benchmarks/scale.py count shards --ranks 2 --n 30000   # by the clock, of one process and of two that share the work
 
 Each figure is of a process of its own with one thread: the processor's time in the step, not in what leads up to it, and how
 far the peak of resident memory went beyond what was there before. Writes a row for each step and number to
-benchmarks/results/scale.csv, which the page *When one machine is not enough* shows.
+benchmarks/results/scale.csv, or scale_ranks.csv, which the page *When one machine is not enough* shows.
 """
 import io, json, os, re, subprocess, sys, tempfile, time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +51,10 @@ class Arrays:
 
 def shards(n):
     "Embed arrays of 32 by 32 pixels with a small encoder, into files, 512 numbers for each in half precision"
-    from siamese_verify.all import ClassSplitter, Glyphs, Pairs, siamese_learner, small_encoder
+    from siamese_verify.all import ClassSplitter, Glyphs, Pairs, set_seed, siamese_learner, small_encoder
+    set_seed(0)    # the same weights in each process
     v = siamese_learner(Pairs(Glyphs(ClassSplitter(seed=0), size=32), seed=0).dls(bs=64, num_workers=0), small_encoder(n_out=512), 'distance').verifier()
-    folder = tempfile.mkdtemp(dir=os.environ['SCALE_TMP'])
-    return lambda: v.embed_shards(Arrays(n), folder)
+    return lambda: v.embed_shards(Arrays(n), Path(os.environ['SCALE_TMP'])/'shards', size=1000)
 
 def embeddings(n):
     import torch
@@ -115,16 +117,46 @@ def alone(name, n):
     if res.returncode: raise SystemExit(res.stderr)
     return json.loads(res.stdout.splitlines()[-1])
 
+def clocked(step, n):
+    "Seconds by the clock of a step that processes share, in one of them"
+    import torch
+    from siamese_verify.ranks import of_each, start_ranks
+    torch.set_num_threads(1)
+    work = step(n)
+    k,_ = start_ranks()
+    of_each(k)    # all are ready
+    start = time.perf_counter()
+    work()
+    of_each(k)
+    if k==0: print('\n'+json.dumps(time.perf_counter()-start))
+
+def shared_by(name, n, ranks):
+    "The same in as many processes"
+    start = '-m','torch.distributed.run','--standalone','--nproc-per-node',str(ranks)
+    with tempfile.TemporaryDirectory() as tmp:
+        env = os.environ | {'OMP_NUM_THREADS':'1', 'SCALE_TMP':tmp, 'SCALE_CLOCK':str(n)}
+        res = subprocess.run([sys.executable, *start, __file__, name], env=env, capture_output=True, text=True)
+    if res.returncode: raise SystemExit(res.stderr)
+    return json.loads(res.stdout.splitlines()[-1])
+
 @call_parse
 def main(
     *names:str, # Steps; all of them if none is given
     most:float=None, # Images, at most, instead of what each step has
     n:int=None, # Measure one step with as many images, in this process
+    ranks:int=None, # Measure steps with `n` images by the clock instead, by one process and by as many as these
 ):
     "Measure what N images cost"
     every = {step.__name__:step for step in steps}
-    if n: return print('\n'+json.dumps(measure(every[names[0]], n)))    # after a progress bar
+    if many := os.environ.get('SCALE_CLOCK'): return clocked(every[names[0]], int(many))
     from protocol import keep, machine
+    if ranks:
+        for name,turn,k in product(names, range(3), (1, ranks)):
+            row = dict(step=name, images=n, processes=k, turn=turn, seconds=shared_by(name, n, k), machine=machine().replace('2 threads', '1 thread'))
+            print(row, flush=True)
+            keep(results.with_name('scale_ranks.csv'), [row], ['step','images','processes','turn'])
+        return
+    if n: return print('\n'+json.dumps(measure(every[names[0]], n)))    # after a progress bar
     for name in names or every:
         for k in 10**3,10**4,10**5,3*10**5,10**6,10**7:
             if k>(most or steps[every[name]]): continue
