@@ -407,7 +407,7 @@ def predict(
 # %% ../nbs/07_cli.ipynb #3c35bdf6
 def web(
     model:Path, # Folder of a verifier
-    out:Path='compare.html', # File of the page
+    out:Path='compare.html', # File of the page; or a folder, for a web server: a name that doesn't end in .html
     runtime:Path=None, # Folder of an unpacked onnxruntime-web; kept from before or fetched by npm if not given
     strangers:bool=False, # Put in the embeddings of strangers, for its gallery? Of faces they're personal data
     half:bool=False, # Keep the weights in half precision, in half of the size?
@@ -416,7 +416,8 @@ def web(
     from siamese_verify.web import Verifier
     precision = 'float16' if half else 'float32'
     file = Verifier.load(model).export_web(out, runtime, strangers=strangers, precision=precision)
-    print(f'{file}: {file.stat().st_size/1e6:.1f} MB')
+    size = sum(o.stat().st_size for o in (file.iterdir() if file.is_dir() else [file]))
+    print(f'{file}: {size/1e6:.1f} MB')
     return 0
 
 # %% ../nbs/07_cli.ipynb #daa69dd1

@@ -1,7 +1,7 @@
 "The page of `export_web`, opened from disk in Chromium: it answers as the verifier does, and asks nobody"
 import base64, json, re, shutil, threading
 from dataclasses import asdict
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np, pytest
@@ -380,6 +380,26 @@ def test_policy(browser, file):
         page.close()
         server.shutdown()
     for o in 'data:', 'script-src', 'img-src', 'style-src': assert any(o in t and 'Content Security Policy' in t for t in said), o
+
+def test_folder(browser, page, trained, runtime, file, files, tmp_path):
+    "A web server gives the same page in smaller parts; from the disk, which can't, it says so"
+    folder = trained.export_web(tmp_path/'page', runtime)
+    assert {o.name for o in folder.iterdir()} == {'index.html','runtime.bin','wasm.bin','model.bin'}
+    assert sum(o.stat().st_size for o in folder.iterdir()) < .8*file.stat().st_size
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args): super().__init__(*args, directory=folder)
+        def log_message(self, *_): pass
+    with ThreadingHTTPServer(('127.0.0.1', 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = browser.new_page()
+        there.goto(f'http://127.0.0.1:{server.server_port}/')
+        assert state(there) == 'Ready.'
+        compare_all(there, trained, files[:3])
+        there.close()
+        server.shutdown()
+    page.goto((folder/'index.html').as_uri())
+    assert 'runtime.bin cannot be read, which a web server has to give' in state(page)
+    page.problems.clear()    # of the browser's own words
 
 def test_another_browser_would_say_so(page, file, tmp_path):
     "If the drawn picture has another embedding than where the page was made, there is no answer"

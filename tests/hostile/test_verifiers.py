@@ -189,11 +189,12 @@ def test_embeddings_that_half_precision_lacks(v, tmp_path):
     assert np.isfinite(large.embed_shards(pictures, tmp_path/'t', bs=2, half=False).array()).all()
 
 # what takes long and writes at its end, and where it can't be written to
-def folder(p): return p
-def pipe(p): os.mkfifo(p/'x'); return p/'x'
+def folder(p): (p/'x.html').mkdir(); return p/'x.html'
+def pipe(p): os.mkfifo(p/'x.html'); return p/'x.html'
 def device(p): return Path('/dev/null')
-def below(p): (p/'x').touch(); return p/'x'/'y'
-places = dict(folder=(folder, 'is a folder: give the name of a file'), pipe=(pipe, 'x is a named pipe: give the name of a file'), device=(device, 'null is a device'), below_a_file=(below, 'x/y cannot be written'))
+def below(p): (p/'x').touch(); return p/'x'/'y.html'
+places = dict(folder=(folder, 'is a folder: give the name of a file'), pipe=(pipe, 'x.html is a named pipe: give the name of a file'),
+              device=(device, 'null is a device|null/index.html cannot be written'), below_a_file=(below, 'x/y.html cannot be written'))
 writers = dict(onnx=lambda v, p: v.export_onnx(p), web=lambda v, p: v.export_web(p, runtime='nowhere'), gallery=lambda v, p: v.enroll(dict(a=picture(0))).save(p))
 @each('o', places)
 @each('write', writers)
