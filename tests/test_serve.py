@@ -217,7 +217,7 @@ def test_unsaved_is_not_there(v, file, monkeypatch):
     client.post('/enroll', files=dict(image=a), data=dict(name='A'))
     def full(*args): raise OSError('no space left')
     monkeypatch.setattr(Gallery, 'save', full)
-    assert client.post('/enroll', files=dict(image=b), data=dict(name='B')).status_code == 500
+    assert client.post('/enroll', files=dict(image=b), data=dict(name='B')).status_code == 503
     assert client.get('/health').json()['gallery'] == dict(images=1, names=1)
 
 def test_locked_by_another(client, file, monkeypatch):
