@@ -224,6 +224,7 @@ def per_name(self:Gallery,
     if idx is not None: d[np.arange(len(d)),column[idx]] = np.inf
     return vocab,np.minimum.reduceat(d, first, 1)
 
+# %% ../nbs/06a_gallery.ipynb #0ec10f6f
 @patch
 def measure(self:Gallery,
     most=2000, # Images that are searched for at most, evenly over the names
@@ -246,6 +247,7 @@ def measure(self:Gallery,
         parts.append((y[i], *_two_least(d), own))
     self.strangers = Searches(*map(np.concatenate, zip(*parts)))
     return self.strangers
+
 @patch
 def _kept_strangers(self:Gallery, e, y, n):
     "Searches for the images that the verifier keeps; their names have numbers of their own, from `n` on"

@@ -191,6 +191,7 @@ def _check_known(rates, unsure):
     if not isinstance(unsure, (Unsure,NoneType)):
         raise TypeError(f'unsure is what PairCounts.unsure gave, not {type(unsure).__name__}')
 
+# %% ../nbs/06b_shipping.ipynb #5a42c40c
 def _strangers(v, images, most=1000, seed=42):
     "The embeddings of images of classes that were not trained on, and the numbers of these classes"
     if images.y is None: return

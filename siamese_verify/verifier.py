@@ -453,6 +453,7 @@ def check_encoded(self:Verifier,
     if self.metric not in _angles or e.any(1).all(): return e
     raise ValueError('an embedding is zero, so it has no direction: these weights answer nothing')
 
+# %% ../nbs/06_verifier.ipynb #f81ada59
 @patch
 def embed(self:Verifier,
     images, # N images, each as in `read_image`
@@ -528,6 +529,7 @@ def to_dict(self:Answer) -> dict:
     "For JSON"
     return {k:getattr(self, k) for k in ('answer','distance','threshold','p_same','prior')}
 
+# %% ../nbs/06_verifier.ipynb #dbf88742
 @patch
 def __repr__(self:Answer):
     p = '' if self.p_same is None else f'; {percent(self.p_same)} same, if {100*self.prior:g} % of the pairs are'
@@ -793,6 +795,7 @@ def _load_weights(encoder, data, file):
     except Exception as e:
         raise ValueError(f'{file} does not hold the weights of this encoder ({str(e).splitlines()[0]})') from e
 
+# %% ../nbs/06_verifier.ipynb #8e040478
 @patch
 def check_probe(self:Verifier,
     tolerance=1e-3, # How far the embedding may be from the one that was kept, in its length

@@ -71,6 +71,7 @@ def _indexed(e, distance_metric, index):
     index.add(x)
     return x
 
+# %% ../nbs/02d_worst.ipynb #9d2f0025
 def nearest_by_index(
     e, # Embeddings, N × D
     of, # N numbers of their classes, a tensor
