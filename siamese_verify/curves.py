@@ -88,14 +88,17 @@ def plot_roc(
 @patch
 def class_errors(self:PairCounts,
     threshold, # *Same* if and only if d < `threshold`
+    confidence=.95, # How often an interval is to hold the true rate of a class
 ) -> pd.DataFrame: # A row for each class, those with most mistakes first
-    "FNMR and FMR of the pairs that each class is in"
-    k = self.curve.cut(threshold)
-    rate = lambda wrong,n: np.divide(wrong, n, out=np.full(len(n), math.nan), where=n>0)
-    fnmr,fmr = rate(self.fnm[:,k], self.n_same),rate(self.fm[:,k], self.n_not_same)
-    df = pd.DataFrame(dict(FNMR=fnmr, FMR=fmr, same=self.n_same, not_same=self.n_not_same),
-                      pd.Index(text_column(self.clusters)))
-    df.index.name = 'class'
+    "FNMR and FMR of the pairs that each class is in, with intervals"
+    check_number('confidence', confidence, 1e-9, 1-1e-9)
+    k,images = self.curve.cut(threshold),(1+np.sqrt(1+8*self.n_same))/2    # of a class, at least
+    kinds = dict(FNMR=(self.fnm[:,k], self.n_same, images/2), FMR=(self.fm[:,k], self.n_not_same, np.minimum(images, len(self)-1)))
+    df = pd.DataFrame(index=pd.Index(text_column(self.clusters), name='class'))
+    for name,(wrong,n,alone) in kinds.items():
+        rate = np.divide(wrong, n, out=np.full(len(n), math.nan), where=n>0)
+        df[name],(df[f'{name}_low'],df[f'{name}_high']) = rate,exact_interval(rate, alone, confidence)
+    df['same'],df['not_same'] = self.n_same,self.n_not_same
     return df.iloc[np.argsort(-df.FNMR.fillna(0)-df.FMR.fillna(0), kind='stable')]
 
 # %% ../nbs/02c_curves.ipynb #d7cc8e9c
@@ -106,12 +109,15 @@ def plot_classes(
     names=None, # A name for each class, in order; those of the counts if not given
     ax=None, # Axes to draw on
 ):
-    "The FNMR of each class over its FMR; gives the axes"
+    "The FNMR of each class over its FMR, with the intervals of those that are named; gives the axes"
     ax = ax or subplots(1, 1, figsize=(4.5,3.5))[1][0]
     df = counts.class_errors(threshold)
     named = dict(zip(counts.clusters, counts.clusters if names is None else names))
     ax.scatter(df.FMR, df.FNMR, alpha=.5)
     worst = {*df.FNMR.nlargest(n).index, *df.FMR.nlargest(n).index}
-    for o,row in df[df.index.isin(worst)].iterrows(): ax.annotate(f' {named[o]}', (row.FMR, row.FNMR), parse_math=False)
+    for o,row in df[df.index.isin(worst)].iterrows():
+        ax.plot([row.FMR_low, row.FMR_high, math.nan, row.FMR, row.FMR], [row.FNMR, row.FNMR, math.nan, row.FNMR_low, row.FNMR_high],
+                color='C0', alpha=.3, lw=1)
+        ax.annotate(f' {named[o]}', (row.FMR, row.FNMR), parse_math=False)
     ax.set(xlabel='FMR (wolves on the right)', ylabel='FNMR (goats at the top)')
     return ax

@@ -548,7 +548,8 @@ def _hardest(self:Report, n=10):
     def _row(o):
         with_it = taken[(taken.a==o.Index) | (taken.b==o.Index)].head(1)
         names = [f'{b if a==o.Index else a} ({n:,})' for a,b,n in zip(with_it.a, with_it.b, with_it.n)]
-        return [str(o.Index), *(f'{100*x:.1f} %' for x in (o.FNMR, o.FMR)), *names]
+        rates = Rate(o.FNMR, o.FNMR_low, o.FNMR_high),Rate(o.FMR, o.FMR_low, o.FMR_high)
+        return [str(o.Index), *map(str, rates), *names]
     rows = [_row(o) for o in self.counts.class_errors(self.threshold).head(n).itertuples()]
     head = ['class','not recognised','taken for another','most often (pairs)']
     plot = _plot(lambda ax: plot_classes(self.counts, self.threshold, n=0, ax=ax), 'FNMR of each class over its FMR',

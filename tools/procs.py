@@ -1,8 +1,14 @@
 "What nbdev does to a page after all else: doc_procs in pyproject.toml names it"
+import ast, re
+from collections import Counter, defaultdict
+from functools import cache
+from html import escape
+from itertools import chain
+from os.path import relpath
 from pathlib import Path
 
 from fastcore.nbio import mk_cell, read_nb
-from nbdev.config import get_config
+from nbdev.config import get_config, nbpath2html
 from nbdev.process import Processor
 
 colab = 'https://colab.research.google.com/github'
@@ -26,3 +32,37 @@ def clone(url, folder):
     "What to type for a page that reads measurements of the repository"
     name = url.split('/')[-1]
     return [f'!git clone {url}', f'%pip install ./{name}', f'%cd {name}/{folder}']
+
+class UsedIn(Processor):
+    "Below each thing that a page documents: the lessons that use it"
+    def end(self):
+        cfg = get_config()
+        page = Path(self.nb.path_).resolve().relative_to(cfg.nbs_path.resolve())
+        for k,cell in reversed([*enumerate(self.nb.cells)]):
+            shown = re.search(r'(?m)^show_doc\((?:\w+\.)*?((?:[A-Z]\w*\.)?\w+)[,)]', cell.source)
+            if not shown or not (lessons := used_in().get(shown[1])): continue
+            links = ', '.join(f'<a href="{relpath(nbpath2html(o), page.parent)}">{escape(title)}</a>' for title,o in lessons[:4])
+            self.nb.cells.insert(k+1, mk_cell(f'```{{=html}}\n<p class="used-in">Used in {links}</p>\n```', 'markdown'))
+
+@cache
+def used_in():
+    "For each function, class and method: title and path of the lessons whose visible cells use it"
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+    from pandas import DataFrame
+    from siamese_verify._modidx import d
+    from torch import Tensor
+    cfg,res = get_config(),defaultdict(list)
+    symbols = {o.split('.', 2)[2] for module in d['syms'].values() for o in module}
+    methods = Counter(o.split('.')[1] for o in symbols if '.' in o)
+    others = {*chain(*map(dir, (Learner, DataLoaders, Tensor, DataFrame, Path, dict, str)))}
+    own = {name:o for o in symbols if '.' in o and methods[name := o.split('.')[1]]==1 and name not in others}    # of one class alone
+    for page in re.findall(r'- ((?:tutorials|explanations|benchmarks)/.*\.ipynb)', (cfg.nbs_path/'_quarto.yml').read_text(encoding='utf-8')):
+        cells = read_nb(cfg.nbs_path/page).cells
+        tree = ast.parse('\n'.join(o.source for o in cells if o.cell_type=='code' and not re.search(r'(?m)^(#\| *(hide|echo: false)|[%!])', o.source)))
+        nodes = [*ast.walk(tree)]
+        made = {o.name for o in nodes if isinstance(o, (ast.FunctionDef, ast.ClassDef))}
+        made |= {o.id for o in nodes if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Store)}
+        names = {o.id for o in nodes if isinstance(o, ast.Name)} - made | {own.get(o.attr) for o in nodes if isinstance(o, ast.Attribute)}
+        for o in names & symbols: res[o].append((cells[0].source.splitlines()[0].strip('# '), Path(page)))
+    return res
