@@ -11,7 +11,8 @@ same augmentation, optimiser and schedule for each way; half of the classes trai
 on. Each way takes the best of three learning rates on a split of its own (seed 100), which the table doesn't report. Behind
 each encoder, the best head of `try_heads` is fitted to the classes that trained it. `--ways 'SupConLoss, own loop'` is
 pytorch-metric-learning's trainer, with its sampler. Writes a row for each set, seed, way and head to
-benchmarks/results/train.csv, which the page *Training, measured* shows.
+benchmarks/results/train.csv, which the page *Training, measured* shows; `--out train_own.csv` is for the loop of its own, and
+`--out train_slow.csv` for other learning rates.
 
     python benchmarks/train.py glyphs --tried --lr 1e-3
 
@@ -22,7 +23,7 @@ from heads import images_of
 from protocol import NoValidation, keep, machine
 from siamese_verify.all import *
 
-results = Path(__file__).resolve().parent/'results'/'train.csv'
+results = Path(__file__).resolve().parent/'results'
 sizes = dict(glyphs=48, digits=48, spots=64, pets=80, omniglot=48)
 peers = {'SupConLoss':None, 'MultiSimilarityLoss':'MultiSimilarityMiner', 'ContrastiveLoss':None, 'ProxyAnchorLoss':None}
 rates = 1e-4,3e-4,1e-3
@@ -45,13 +46,19 @@ def whitened(learn, shrink):
 
 changes = {'default':{}, 'SupCon beside':dict(loss_func=BesideSupCon),
            'hard=10':dict(hard=10), 'hard=None':dict(hard=None), 'scale 4':dict(arch=steeper),
-           'centred first':dict(shrink=1.), 'whitened first (.9)':dict(shrink=.9), 'whitened first (.6)':dict(shrink=.6)}
+           'lower half at a tenth':dict(rates=(.1,1)), 'lower half frozen':dict(rates=(0,1)), 'a third of the rate':dict(rates=(1/3,1/3)),
+           'weights half way back':dict(back=.5), 'centred first':dict(shrink=1.), 'whitened first (.9)':dict(shrink=.9), 'whitened first (.6)':dict(shrink=.6)}
+
+def by_half(model):
+    "Parameters of the lower half of the encoder, of the upper one, and the others"
+    encoder,*others = siamese_splitter(model)
+    return [encoder[:len(encoder)//2], encoder[len(encoder)//2:], *others]
 
 def changed(dls, way):
     "The default with one thing changed"
     o = changes[way]
     learn = siamese_learner(dls, o.get('arch', lambda: efficientnet_lite0)(), kind='threshold', hard=o.get('hard', 3),
-                            loss_func=o.get('loss_func', noop)())
+                            loss_func=o.get('loss_func', noop)(), splitter=by_half if 'rates' in o else siamese_splitter)
     if 'shrink' in o: whitened(learn, o['shrink'])
     return learn
 
@@ -74,15 +81,18 @@ def learner(images, store, way, seed, data):
     loss = MetricLoss(way, peers[way]) if way in peers else None
     return siamese_learner(dls, efficientnet_lite0, kind='distance' if loss else 'threshold', loss_func=loss)
 
-def train(learn, lr, budget):
+def train(learn, lr, budget, rates=None, back=0, **_):
     "Train with one cycle; the number of images that went through the encoder"
-    train = learn.dls.train
+    train,encoder = learn.dls.train,learn.model.encoder
     epochs = max(1, round(budget/(len(train)*train.bs)))
-    if len(siamese_splitter(learn.model))>1: lr = slice(lr, 100*lr)    # the threshold may learn faster, and so may proxies
+    if rates: lr = [*(lr*o for o in rates), 100*lr]
+    elif len(siamese_splitter(learn.model))>1: lr = slice(lr, 100*lr)    # the threshold may learn faster, and so may proxies
+    start = {k:o.clone() for k,o in encoder.state_dict().items()}
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, cbs=NoValidation())
+    if back: encoder.load_state_dict({k:torch.lerp(o, start[k], back) if o.is_floating_point() else o for k,o in encoder.state_dict().items()})
     return epochs*len(train)*train.bs
 
-def train_own(learn, lr, budget):
+def train_own(learn, lr, budget, **_):
     "Train the encoder as long in pytorch-metric-learning's loop, with the optimiser and the schedule that a learner has"
     from pytorch_metric_learning.samplers import MPerClassSampler
     from pytorch_metric_learning.trainers import MetricLossOnly
@@ -114,10 +124,10 @@ def counted(learn, seed):
     x = e['valid'] if kept=='none' else choices[kept](ClassScatter(e['train'], y['train']))(e['valid'])
     return {head:(name,count_all(learn.model, o, y['valid'])) for head,name,o in (('none','none',e['valid']), ('auto',kept,x))}
 
-def try_changes(data, eer, ways, lr):
+def try_changes(data, eer, ways, lr, budget):
     "The equal error rate of each, on the split that chooses"
-    rows = [dict(data=data, change=o, lr=lr, EER=eer(o, lr), machine=machine()) for o in ways]
-    keep(results.with_name('train_tried.csv'), rows, ['data','change','lr'])
+    rows = [dict(data=data, change=o, lr=lr, budget=budget, EER=eer(o, lr), machine=machine()) for o in ways]
+    keep(results/'train_tried.csv', rows, ['data','change','lr','budget'])
 
 @call_parse
 def main(
@@ -128,6 +138,7 @@ def main(
     most:int=1500, # Images of the set at most, about
     ways:str=None, # Some of the ways, with semicolons between; `ours` and all losses if not given
     lr:str=None, # Learning rates of these ways, with commas between, instead of the best of three for each
+    out:str='train.csv', # Table in benchmarks/results to write
     tried:bool=False, # Measure changes of the default instead, those in `ways` or all, at one learning rate
 ):
     "Train in each way on one set"
@@ -136,13 +147,13 @@ def main(
     store = images.store(sizes[data], method='squish')
     def run(way, seed, lr):
         learn = learner(LabeledImages(images.files, np.array(images.vocab)[images.y], halves(seed)), store, way, seed, data)
-        learns = train_own if own in way else train if way!='none' else lambda *_: 0
-        return learns(learn, lr, budget),counted(learn, seed)
+        learns = train_own if own in way else train if way!='none' else lambda *_, **__: 0
+        return learns(learn, lr, budget, **changes.get(way, {})),counted(learn, seed)
     def eer(way, lr):
         found = run(way, 100, lr)[1]['none'][1].rates()['EER'].value
         print(way, lr, round(found, 4), flush=True)
         return found
-    if tried: return try_changes(data, eer, ways.split(';') if ways else changes, float(lr))
+    if tried: return try_changes(data, eer, ways.split(';') if ways else changes, float(lr), budget)
     ways = ways.split(';') if ways else ['ours', *peers]
     if lr: chosen = dict(zip(ways, map(float, lr.split(',')), strict=True))
     else: chosen = {way:min(rates, key=partial(eer, way)) for way in ways}
@@ -157,4 +168,4 @@ def main(
                     EER=rate.value, low=rate.low, high=rate.high, ours_less=c.difference, ours_less_low=c.low, ours_less_high=c.high,
                     p=c.p, classes=len(o), machine=machine()))
         print(pd.DataFrame(rows)[['data','seed','way','head','kept','encoded','EER','p']].round(4).to_string(index=False, header=False), flush=True)
-        keep(results, rows, ['data','budget','seed','way','head'])
+        keep(results/out, rows, ['data','budget','seed','way','head'])
