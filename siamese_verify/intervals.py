@@ -327,11 +327,9 @@ def check_thresholds(thresholds):
     if is_listy(thresholds) or isinstance(thresholds, np.ndarray): return [check_number('a threshold', o) for o in thresholds]
     raise TypeError(f'thresholds are a list of numbers, not {thresholds!r}')
 
-def check_embeddings(e, y, distance_metric=None):
+def check_embeddings(e, y, distance_metric=euclidean_distance):    # which is there for a zero embedding, too
     "Embeddings as a matrix of at least single precision, and their labels, or an error"
-    if distance_metric is not None and not callable(distance_metric):
-        raise TypeError('distance_metric is a function of two batches of embeddings, such as cosine_distance, '
-                        f'not {distance_metric!r}')
+    check_metric(distance_metric)
     e = _matrix(e)
     if len(e)<2: raise ValueError('a pair takes two embeddings')
     check_finite(e)

@@ -62,7 +62,7 @@ def nearest_strangers(
 # %% ../nbs/02d_worst.ipynb #9d2f0022
 def _indexed(e, distance_metric, index):
     "Embeddings as an index takes them, which has them then"
-    if distance_metric not in matrix_distances: raise ValueError(f'an index finds neighbours by {and_more([o.__name__ for o in matrix_distances])}, not by {distance_metric}')
+    if check_metric(distance_metric) not in matrix_distances: raise ValueError(f'an index finds neighbours by {and_more([o.__name__ for o in matrix_distances])}, not by {distance_metric}')
     if index.d!=e.shape[1]: raise ValueError(f'the index is for {index.d} numbers, and an embedding has {e.shape[1]}')
     if index.ntotal: raise ValueError(f'the index has {index.ntotal:,} embeddings already: give an empty one')
     x = e if distance_metric in (euclidean_distance, squared_euclidean_distance) else F.normalize(e, dim=1)
@@ -104,6 +104,7 @@ def farthest_same(
     block=2**16, # Pairs at a time
 ) -> Smallest: # Of distances below zero
     "The *same* pairs with the largest distances, of all"
+    check_metric(distance_metric)
     res,order = Smallest(n),np.argsort(of, kind='stable')
     rank,size = rank_in_group(of[order])
     k,step = np.arange(len(of)),1

@@ -140,7 +140,7 @@ def test_zero_embeddings_are_no_answer(metric):
 # arguments of what counts or ranks all pairs of some embeddings
 many = torch.randn(1100, 4, generator=g)
 of = np.arange(1100)%50
-arguments = {f'{k}_{o}':({k:o}, m) for k,os_,m in [('bins', (0,-1,1.5,'x',nan), 'bins is a whole number from 1'), ('thresholds', ([nan],['x'],[None],[inf]), 'a threshold is a number, not'), ('thresholds', (.5,'ab',None), 'thresholds are a list of numbers, not'), ('distance_metric', ('cosine',7), 'distance_metric is a function of two batches of embeddings')] for o in os_}
+arguments = {f'{k}_{o}':({k:o}, m) for k,os_,m in [('bins', (0,-1,1.5,'x',nan), 'bins is a whole number from 1'), ('thresholds', ([nan],['x'],[None],[inf]), 'a threshold is a number, not'), ('thresholds', (.5,'ab',None), 'thresholds are a list of numbers, not'), ('distance_metric', ('cosine',7,None,[]), 'distance_metric is a function of two batches of embeddings')] for o in os_}
 @each('o', arguments)
 def test_arguments_of_counts(o):
     for few in slice(None), slice(100): end(lambda: count_pairs(many[few], of[few], **o[0]), fails(o[1]))
