@@ -40,7 +40,11 @@ def drop_leftovers(
     "Delete what processes of this machine were writing to a folder when they were killed"
     for f in Path(folder).glob(f'.*@{glob_escape(_machine)}.*'):
         number = re.match(r'\.(\d+)@', f.name)
-        if number and not _runs(int(number[1])): f.unlink(missing_ok=True)
+        if number and not _runs(int(number[1])): _drop(f)
+
+def _drop(file):
+    try: file.unlink()
+    except OSError: pass    # it was renamed, or never there, or may not be
 
 def _runs(pid):
     "Is there a process of this number?"
@@ -87,10 +91,6 @@ def _target(path):
     kind = file.exists() and _kind(file)
     if kind: raise OSError(f'{path} is {kind}: give the name of a file')
     return file
-
-def _drop(tmp):
-    try: tmp.unlink()
-    except OSError: pass    # it was renamed, or never there
 
 def _to_disk(file):
     with open(file, 'rb+') as f: os.fsync(f.fileno())
