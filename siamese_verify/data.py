@@ -56,15 +56,11 @@ def open_image(
 ) -> PILImage: # RGB, upright
     "Open an image as RGB, whatever its mode, turned as its EXIF data says"
     if scale is not None: check_number('scale', scale, 1e-30)
-    if isinstance(o, Image.Image): return PILImage.create(to_rgb(o, scale))
+    if isinstance(o, Image.Image): return PILImage.create(read_rgb(o, 'this image', scale))
     if isinstance(o, (np.ndarray,Tensor)): return PILImage.create(to_rgb(_from_array(o, scale)))
     if not isinstance(o, (str,Path)):
         raise TypeError(f'an image is a file, a Pillow image, an array or a tensor, not {type(o).__name__}')
-    check_file(o)
-    try:
-        with Image.open(o) as im: return PILImage.create(to_rgb(im, scale))
-    except Exception as e:    # Pillow has another error for each kind of damage
-        raise ValueError(f'{o} cannot be read as an image ({e}): repair it or take it out') from e
+    return PILImage.create(read_rgb(check_file(o), o, scale))
 
 # %% ../nbs/00_data.ipynb #fcf41b1e
 split_names = ['train','valid','threshold','seen']

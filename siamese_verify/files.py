@@ -18,7 +18,7 @@ from time import monotonic, sleep
 _kinds = {stat.S_IFDIR:'a folder', stat.S_IFIFO:'a named pipe', stat.S_IFSOCK:'a socket',
           stat.S_IFCHR:'a device', stat.S_IFBLK:'a device'}
 
-def _kind(path): return _kinds.get(stat.S_IFMT(os.stat(path).st_mode))
+def _kind(path): return _kinds.get(stat.S_IFMT(os.stat(os.fspath(path)).st_mode))
 
 def check_file(
     path, # Path of what should be a file
@@ -87,8 +87,10 @@ def write_beside(
 
 def _target(path):
     "The file that a path leads to, through links, be it there or not; or an error if something else is there"
-    file = Path(os.path.realpath(path))
-    kind = file.exists() and _kind(file)
+    try:
+        file = Path(os.path.realpath(path))
+        kind = file.exists() and _kind(file)
+    except ValueError as e: raise ValueError(f'{str(path)!r} is no name that a file can have ({e})') from e
     if kind: raise OSError(f'{path} is {kind}: give the name of a file')
     return file
 

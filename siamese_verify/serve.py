@@ -49,7 +49,7 @@ def read_upload(
     if n>most_pixels:
         raise Refused(422, f'{im.height:,} × {im.width:,} is {n:,} pixels, and {most_pixels:,} are the most')
     try: return read_image(im)
-    except Exception as e: raise Refused(422, f'the image cannot be read ({e})') from e
+    except ValueError as e: raise Refused(422, str(e)) from e
 
 def _pixels(w, h, p):
     "How many pixels there are at most, before the last resize"
