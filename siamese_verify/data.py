@@ -15,6 +15,7 @@ from difflib import get_close_matches
 
 from fastai.vision.all import *
 from .files import *
+from .progress import *
 from .pixels import *
 
 # %% ../nbs/00_data.ipynb #e15ba02d
@@ -553,7 +554,7 @@ def check(self:LabeledImages,
     skip=False, # Leave unreadable files out, with a warning that names them, instead of raising
 ) -> LabeledImages: # These images, or those of them that can be read
     "Read every file once, and name those that cannot be read"
-    looks = parallel(_look, self.files, threadpool=True, n_workers=defaults.cpus, progress=len(self)>1000)
+    looks = parallel(_look, self.files, threadpool=True, n_workers=defaults.cpus, progress=len(self)>1000 and is_watched())
     faults,bright = zip(*looks)
     bad = [f'{f} ({o})' for f,o in zip(self.files, faults) if o]
     if len(bad)<len(self) and max(bright)<_nearly_black: warnings.warn(_dark.format(max(bright)))

@@ -15,6 +15,7 @@ from matplotlib import ft2font, get_data_path
 from matplotlib.cbook import get_sample_data
 from PIL import ImageDraw, ImageFilter, ImageFont, ImageOps
 from .files import *
+from .progress import *
 from .data import *
 
 # %% ../nbs/00a_datasets.ipynb #23e267dc
@@ -30,7 +31,7 @@ def _drawn_once(name, images):
     files = _listed(path)
     if files and all(f.is_file() for f in files): return files
     names = L()
-    for fn,draw in progress_bar(list(images())):
+    for fn,draw in with_bar(list(images())):
         if not (path/fn).exists(): write_whole(path/fn, lambda tmp: draw().save(tmp), careful=False)
         names.append(fn)
     write_whole(path/'.files', lambda tmp: tmp.write_text('\n'.join(names.sorted())))

@@ -19,6 +19,7 @@ from functools import cached_property,lru_cache
 from fastai.vision.all import *
 from scipy import stats
 from .files import *
+from .progress import *
 from .data import *
 from .datasets import *
 from .ranks import *
@@ -363,7 +364,7 @@ def _count_blocks(e, y, of, g, distance_metric, thresholds, bins, file=None):
     y,of = (torch.from_numpy(o).to(e.device) for o in (y, of))
     k,n = my_rank()
     done,low,high = notes.read(tally, low, high)
-    for nth,(i,j) in enumerate(blocks[k::n], 1):
+    for nth,(i,j) in enumerate(with_bar(blocks[k::n], len(e)>20000), 1):
         if nth<=done: continue
         for r in range(i, len(e), j-i):
             d = distance_matrix(e[r:r+j-i], e[i:j], distance_metric)

@@ -10,6 +10,7 @@ __all__ = ['Smallest', 'nearest_strangers', 'nearest_by_index', 'farthest_same',
 # %% ../nbs/02d_worst.ipynb #9d2f0006
 from fastai.vision.all import *
 from .data import *
+from .progress import *
 from .ranks import *
 from .model import *
 from .intervals import *
@@ -48,7 +49,7 @@ def nearest_strangers(
     "The *not same* pairs with the smallest distances, of all"
     res,(k,ranks) = Smallest(n),my_rank()
     tiles = _tiles(len(e), block or 2**(18 if e.device.type=='cpu' else 24))
-    for i,j,side in (progress_bar if len(e)>20000 else noop)(tiles[:1]+tiles[k+1::ranks]):
+    for i,j,side in with_bar(tiles[:1]+tiles[k+1::ranks], len(e)>20000):
         d = distance_matrix(e[i:i+side], e[j:j+side], distance_metric)
         near = d<=res.worst
         if not near.any(): continue
@@ -100,7 +101,7 @@ def nearest_by_index(
     x = _indexed(e, distance_metric, index)
     res,rows,end = Smallest(n),np.arange(len(x)),torch.empty(len(x), dtype=e.dtype)
     while len(rows) and k<4*len(x):
-        for part in (progress_bar if len(x)>20000 else noop)(np.array_split(rows, -(-len(rows)*k//2**16))):
+        for part in with_bar(np.array_split(rows, -(-len(rows)*k//2**16)), len(x)>20000):
             b = torch.from_numpy(index.search(x[part], min(k, len(x)))[1]).to(e.device)
             a = torch.from_numpy(part).to(b)[:,None].expand_as(b)
             d = distance_metric(e[a], e[b.clamp(min=0)]).masked_fill(b<0, math.inf)

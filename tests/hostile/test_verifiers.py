@@ -194,7 +194,7 @@ def pipe(p): os.mkfifo(p/'x.html'); return p/'x.html'
 def device(p): return Path('/dev/null')
 def below(p): (p/'x').touch(); return p/'x'/'y.html'
 places = dict(folder=(folder, 'is a folder: give the name of a file'), pipe=(pipe, 'x.html is a named pipe: give the name of a file'),
-              device=(device, 'null is a device|null/index.html cannot be written'), below_a_file=(below, 'x/y.html cannot be written'))
+              device=(device, 'null is a device|null/runtime.bin cannot be written'), below_a_file=(below, 'x/y.html cannot be written'))
 writers = dict(onnx=lambda v, p: v.export_onnx(p), web=lambda v, p: v.export_web(p, runtime='nowhere'), gallery=lambda v, p: v.enroll(dict(a=picture(0))).save(p))
 @each('o', places)
 @each('write', writers)
