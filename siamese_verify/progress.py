@@ -18,6 +18,7 @@ def is_watched() -> bool:
     "Does somebody see what this process prints? Of those that `torchrun` has started, it's the first one"
     return os.environ.get('RANK', '0')=='0' and (IN_NOTEBOOK or sys.stdout.isatty())
 
+# %% ../nbs/00_progress.ipynb #ba600016
 def with_bar(
     items, # Sequence of what is to be done
     long=True, # Does it take long?
