@@ -429,7 +429,7 @@ def _check_gallery(file):
     "Raise an error if nobody is in a gallery and nobody can be enrolled, or tell that it may only be read"
     try: check_writable(file)
     except PermissionError:
-        if not file.exists(): raise
+        if not Path(file).exists(): raise
         print(f'Warning: {file} may only be read: nobody can be enrolled or removed here', file=sys.stderr)
 
 def _bound(host, port):
