@@ -110,12 +110,18 @@ def measure(step, n):
     return dict(seconds=time.process_time()-start, MB=memory('VmHWM')-before)
 
 def alone(name, n):
-    "The same in a process of its own"
+    "The same in a process of its own, whose progress bar is seen"
     with tempfile.TemporaryDirectory() as tmp:
         env = os.environ | {'OMP_NUM_THREADS':'1', 'SCALE_TMP':tmp}
-        res = subprocess.run([sys.executable, __file__, name, '--n', str(n)], env=env, capture_output=True, text=True)
-    if res.returncode: raise SystemExit(res.stderr)
-    return json.loads(res.stdout.splitlines()[-1])
+        res = subprocess.run([sys.executable, __file__, name, '--n', str(n)], env=env, stderr=subprocess.PIPE, text=True)
+        if res.returncode: raise SystemExit(res.stderr)
+        if sys.stdout.isatty(): print()    # after a bar
+        return json.loads(Path(tmp, 'result.json').read_text())
+
+def tell(res):
+    "Give what was measured to who has started this process, or print it"
+    if tmp := os.environ.get('SCALE_TMP'): Path(tmp, 'result.json').write_text(json.dumps(res))
+    else: print('\n'+json.dumps(res))
 
 def clocked(step, n):
     "Seconds by the clock of a step that processes share, in one of them"
@@ -156,7 +162,7 @@ def main(
             print(row, flush=True)
             keep(results.with_name('scale_ranks.csv'), [row], ['step','images','processes','turn'])
         return
-    if n: return print('\n'+json.dumps(measure(every[names[0]], n)))    # after a progress bar
+    if n: return tell(measure(every[names[0]], n))
     for name in names or every:
         for k in 10**3,10**4,10**5,3*10**5,10**6,10**7:
             if k>(most or steps[every[name]]): continue

@@ -7,6 +7,7 @@ with _warnings.catch_warnings():
 from siamese_verify.data import *
 from siamese_verify.files import *
 from siamese_verify.pixels import *
+from siamese_verify.progress import *
 from siamese_verify.datasets import *
 from siamese_verify.pairs import *
 from siamese_verify.store import *

@@ -18,7 +18,6 @@ from fastai.vision.all import *
 from scipy import stats
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.ensemble import RandomForestClassifier
 from torchvision.transforms.v2.functional import resize
 from .data import *
 from .datasets import *
@@ -464,6 +463,7 @@ def blind_accuracy(self:Pairs,
     seed=42, # Seed of the forest, and of the choice of rows
 ) -> pd.DataFrame: # A row for each source: `accuracy`, its interval as if rows were independent, and `p` of as many right answers by chance
     "The accuracy of a model that never opens an image"
+    from sklearn.ensemble import RandomForestClassifier
     rng = np.random.default_rng(seed)
     rows = [rng.permutation(self[self._check_split(o)])[:most] for o in (train, valid)]
     y,truth = (o[:,2] for o in rows)

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 
 from fastai.vision.all import *
 from .files import *
+from .progress import *
 from .pixels import *
 
 # %% ../nbs/00_data.ipynb #e15ba02d
@@ -56,15 +57,11 @@ def open_image(
 ) -> PILImage: # RGB, upright
     "Open an image as RGB, whatever its mode, turned as its EXIF data says"
     if scale is not None: check_number('scale', scale, 1e-30)
-    if isinstance(o, Image.Image): return PILImage.create(to_rgb(o, scale))
+    if isinstance(o, Image.Image): return PILImage.create(read_rgb(o, 'this image', scale))
     if isinstance(o, (np.ndarray,Tensor)): return PILImage.create(to_rgb(_from_array(o, scale)))
     if not isinstance(o, (str,Path)):
         raise TypeError(f'an image is a file, a Pillow image, an array or a tensor, not {type(o).__name__}')
-    check_file(o)
-    try:
-        with Image.open(o) as im: return PILImage.create(to_rgb(im, scale))
-    except Exception as e:    # Pillow has another error for each kind of damage
-        raise ValueError(f'{o} cannot be read as an image ({e}): repair it or take it out') from e
+    return PILImage.create(read_rgb(check_file(o), o, scale))
 
 # %% ../nbs/00_data.ipynb #fcf41b1e
 split_names = ['train','valid','threshold','seen']
@@ -557,7 +554,7 @@ def check(self:LabeledImages,
     skip=False, # Leave unreadable files out, with a warning that names them, instead of raising
 ) -> LabeledImages: # These images, or those of them that can be read
     "Read every file once, and name those that cannot be read"
-    looks = parallel(_look, self.files, threadpool=True, n_workers=defaults.cpus, progress=len(self)>1000)
+    looks = parallel(_look, self.files, threadpool=True, n_workers=defaults.cpus, progress=len(self)>1000 and is_watched())
     faults,bright = zip(*looks)
     bad = [f'{f} ({o})' for f,o in zip(self.files, faults) if o]
     if len(bad)<len(self) and max(bright)<_nearly_black: warnings.warn(_dark.format(max(bright)))

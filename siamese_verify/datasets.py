@@ -14,8 +14,8 @@ from fastai.vision.all import *
 from matplotlib import ft2font, get_data_path
 from matplotlib.cbook import get_sample_data
 from PIL import ImageDraw, ImageFilter, ImageFont, ImageOps
-from sklearn.datasets import load_digits, load_sample_image
 from .files import *
+from .progress import *
 from .data import *
 
 # %% ../nbs/00a_datasets.ipynb #23e267dc
@@ -31,7 +31,7 @@ def _drawn_once(name, images):
     files = _listed(path)
     if files and all(f.is_file() for f in files): return files
     names = L()
-    for fn,draw in progress_bar(list(images())):
+    for fn,draw in with_bar(list(images())):
         if not (path/fn).exists(): write_whole(path/fn, lambda tmp: draw().save(tmp), careful=False)
         names.append(fn)
     write_whole(path/'.files', lambda tmp: tmp.write_text('\n'.join(names.sorted())))
@@ -39,6 +39,7 @@ def _drawn_once(name, images):
 
 # %% ../nbs/00a_datasets.ipynb #801d2565
 def _digits():
+    from sklearn.datasets import load_digits
     for k,(im,y) in enumerate(zip(*load_digits(return_X_y=True))):
         ink = im.reshape(8,8)*255/16
         yield f'{y}/{k:04}.png', partial(Image.fromarray, (255-ink).astype(np.uint8))
@@ -111,6 +112,7 @@ def Glyphs(
 # %% ../nbs/00a_datasets.ipynb #5907a002
 def _photographs():
     "Photographs that packages ship, by name"
+    from sklearn.datasets import load_sample_image
     hopper = get_sample_data('grace_hopper.jpg', asfileobj=False)
     return dict(china=open_image(load_sample_image('china.jpg')), flower=open_image(load_sample_image('flower.jpg')),
                 hopper=open_image(hopper))

@@ -10,6 +10,7 @@ __all__ = ['embed', 'EmbeddedDL', 'embed_once', 'every_pair', 'compare_rows']
 # %% ../nbs/01a_embedding.ipynb #c3f5492e
 from fastai.vision.all import *
 from .data import *
+from .progress import *
 from .pairs import *
 from .loaders import *
 from .ranks import *
@@ -31,8 +32,7 @@ def _images(b): return (b[0] if isinstance(b, (tuple,list)) else b).as_subclass(
 def _moved(dl, model):
     "The batches of a loader on the device of a model, with a progress bar if there are many"
     device = one_param(model).device
-    bar = progress_bar if len(dl)>100 else noop
-    return (to_device(b, device) for b in bar(dl))
+    return (to_device(b, device) for b in with_bar(dl, len(dl)>100))
 
 # %% ../nbs/01a_embedding.ipynb #a65f524b
 class EmbeddedDL:

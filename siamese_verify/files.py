@@ -18,7 +18,7 @@ from time import monotonic, sleep
 _kinds = {stat.S_IFDIR:'a folder', stat.S_IFIFO:'a named pipe', stat.S_IFSOCK:'a socket',
           stat.S_IFCHR:'a device', stat.S_IFBLK:'a device'}
 
-def _kind(path): return _kinds.get(stat.S_IFMT(os.stat(path).st_mode))
+def _kind(path): return _kinds.get(stat.S_IFMT(os.stat(os.fspath(path)).st_mode))
 
 def check_file(
     path, # Path of what should be a file
@@ -40,7 +40,11 @@ def drop_leftovers(
     "Delete what processes of this machine were writing to a folder when they were killed"
     for f in Path(folder).glob(f'.*@{glob_escape(_machine)}.*'):
         number = re.match(r'\.(\d+)@', f.name)
-        if number and not _runs(int(number[1])): f.unlink(missing_ok=True)
+        if number and not _runs(int(number[1])): _drop(f)
+
+def _drop(file):
+    try: file.unlink()
+    except OSError: pass    # it was renamed, or never there, or may not be
 
 def _runs(pid):
     "Is there a process of this number?"
@@ -83,14 +87,12 @@ def write_beside(
 
 def _target(path):
     "The file that a path leads to, through links, be it there or not; or an error if something else is there"
-    file = Path(os.path.realpath(path))
-    kind = file.exists() and _kind(file)
+    try:
+        file = Path(os.path.realpath(path))
+        kind = file.exists() and _kind(file)
+    except ValueError as e: raise ValueError(f'{str(path)!r} is no name that a file can have ({e})') from e
     if kind: raise OSError(f'{path} is {kind}: give the name of a file')
     return file
-
-def _drop(tmp):
-    try: tmp.unlink()
-    except OSError: pass    # it was renamed, or never there
 
 def _to_disk(file):
     with open(file, 'rb+') as f: os.fsync(f.fileno())

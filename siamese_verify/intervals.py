@@ -19,6 +19,7 @@ from functools import cached_property,lru_cache
 from fastai.vision.all import *
 from scipy import stats
 from .files import *
+from .progress import *
 from .data import *
 from .datasets import *
 from .ranks import *
@@ -327,11 +328,9 @@ def check_thresholds(thresholds):
     if is_listy(thresholds) or isinstance(thresholds, np.ndarray): return [check_number('a threshold', o) for o in thresholds]
     raise TypeError(f'thresholds are a list of numbers, not {thresholds!r}')
 
-def check_embeddings(e, y, distance_metric=None):
+def check_embeddings(e, y, distance_metric=euclidean_distance):    # which is there for a zero embedding, too
     "Embeddings as a matrix of at least single precision, and their labels, or an error"
-    if distance_metric is not None and not callable(distance_metric):
-        raise TypeError('distance_metric is a function of two batches of embeddings, such as cosine_distance, '
-                        f'not {distance_metric!r}')
+    check_metric(distance_metric)
     e = _matrix(e)
     if len(e)<2: raise ValueError('a pair takes two embeddings')
     check_finite(e)
@@ -365,7 +364,7 @@ def _count_blocks(e, y, of, g, distance_metric, thresholds, bins, file=None):
     y,of = (torch.from_numpy(o).to(e.device) for o in (y, of))
     k,n = my_rank()
     done,low,high = notes.read(tally, low, high)
-    for nth,(i,j) in enumerate(blocks[k::n], 1):
+    for nth,(i,j) in enumerate(with_bar(blocks[k::n], len(e)>20000), 1):
         if nth<=done: continue
         for r in range(i, len(e), j-i):
             d = distance_matrix(e[r:r+j-i], e[i:j], distance_metric)

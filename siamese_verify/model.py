@@ -8,7 +8,7 @@ Docs: https://siamese-verify.github.io/siamese_verify/model.html.md"""
 __all__ = ['matrix_distances', 'small_encoder', 'check_encoded', 'check_finite', 'eval_mode', 'embedding_shape', 'create_encoder',
            'efficientnet_lite0', 'EmbeddingPair', 'Siamese', 'frozen_stats', 'concat_features', 'SiameseModel',
            'symmetric_features', 'squared_euclidean_distance', 'euclidean_distance',
-           'normalized_squared_euclidean_distance', 'cosine_distance', 'Threshold', 'DistanceSiamese',
+           'normalized_squared_euclidean_distance', 'cosine_distance', 'check_metric', 'Threshold', 'DistanceSiamese',
            'ThresholdSiamese', 'TensorEmbedding', 'pair_indices', 'distance_matrix', 'create_siamese_model',
            'siamese_splitter', 'check_bare']
 
@@ -327,6 +327,14 @@ def cosine_distance(
     "1 - cos(x,y), from 0 to 2"
     return normalized_squared_euclidean_distance(x, y)/2
 
+# %% ../nbs/01_model.ipynb #91d20a02
+def check_metric(
+    o, # What should be a distance
+): # The same
+    "A function of two batches of embeddings, or an error"
+    if callable(o): return o
+    raise TypeError(f'distance_metric is a function of two batches of embeddings, such as cosine_distance, not {o!r}')
+
 # %% ../nbs/01_model.ipynb #be72dc6e
 class Threshold(nn.Module):
     "Logits of *not same* and *same* from distances: s·(d-t) and s·(t-d)"
@@ -358,7 +366,7 @@ class DistanceSiamese(Siamese):
         threshold=.5, # For answers: *same* if and only if d < `threshold`
     ):
         super().__init__()
-        self.backbone,self.distance_metric = backbone,distance_metric
+        self.backbone,self.distance_metric = backbone,check_metric(distance_metric)
         self.head = Threshold(threshold, learned=False)
         self.register_buffer('calibration', torch.full((6,), math.nan))    # of its probabilities, once they are fitted
         self.register_buffer('fitted', torch.tensor(-1))    # number of the split that the threshold was fitted on
@@ -468,7 +476,7 @@ def distance_matrix(
     distance_metric=normalized_squared_euclidean_distance, # Function of two batches of embeddings, as many of each
 ) -> Tensor: # Distances, N × M
     "The distance of every embedding in `x` from every one in `y`"
-    if distance_metric in matrix_distances: return matrix_distances[distance_metric](x, y)
+    if check_metric(distance_metric) in matrix_distances: return matrix_distances[distance_metric](x, y)
     d = distance_metric(x.repeat_interleave(len(y), 0), y.repeat(len(x), 1))
     return d.view(len(x), len(y))
 

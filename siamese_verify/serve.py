@@ -49,7 +49,7 @@ def read_upload(
     if n>most_pixels:
         raise Refused(422, f'{im.height:,} × {im.width:,} is {n:,} pixels, and {most_pixels:,} are the most')
     try: return read_image(im)
-    except Exception as e: raise Refused(422, f'the image cannot be read ({e})') from e
+    except ValueError as e: raise Refused(422, str(e)) from e
 
 def _pixels(w, h, p):
     "How many pixels there are at most, before the last resize"
@@ -153,12 +153,21 @@ def identify(self:Service,
 
 # %% ../nbs/06f_serve.ipynb #38f1f4c7
 @patch
+def to_change(self:Service):
+    "The gallery, if it may be written"
+    gallery = self.gallery()
+    try: check_writable(gallery.file)
+    except PermissionError as e:
+        raise Refused(403, 'this gallery may only be read: enroll and remove where its file may be written') from e
+    return gallery
+
+@patch
 def enroll(self:Service,
     image, # Bytes of an image
     name, # Whom or what it shows
 ) -> dict:
     "Add an image under a name"
-    gallery = self.gallery()
+    gallery = self.to_change()
     try: check_name(name)
     except ValueError as e: raise Refused(422, str(e)) from e
     x = self.picture(image)
@@ -171,7 +180,8 @@ def forget(self:Service,
     name, # A name
 ) -> dict:
     "Remove all images of a name"
-    try: return _counts(self.gallery().remove(name), name)
+    gallery = self.to_change()
+    try: return _counts(gallery.remove(name), name)
     except ValueError as e: raise Refused(404, str(e)) from e
     except OSError as e: raise Refused(503, str(e)) from e    # locked for too long, or a disk that is full
 
@@ -408,12 +418,19 @@ def serve(
     if not 0<=port<2**16: raise ValueError(f'--port is a number from 0 to 65535, not {port}')
     if not host.strip(): raise ValueError('--host is an address, such as 127.0.0.1; 0.0.0.0 are all that this machine has')
     _fastapi()
-    if gallery: check_writable(gallery)
+    if gallery: _check_gallery(gallery)
     app = create_app(load_verifier(model), gallery, fpir, threshold, **limits)
     with _bound(host, port) as sock:
         if not is_local(host) and not _token(None):
             print(f'Warning: whoever reaches {host} may ask, enroll and remove: set SIAMESE_VERIFY_TOKEN', file=sys.stderr)
         return _listen(app, sock, host, seconds)
+
+def _check_gallery(file):
+    "Raise an error if nobody is in a gallery and nobody can be enrolled, or tell that it may only be read"
+    try: check_writable(file)
+    except PermissionError:
+        if not Path(file).exists(): raise
+        print(f'Warning: {file} may only be read: nobody can be enrolled or removed here', file=sys.stderr)
 
 def _bound(host, port):
     try: return socket.create_server((host, port), family=socket.AF_INET6 if ':' in host else socket.AF_INET)

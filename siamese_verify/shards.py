@@ -8,13 +8,15 @@ Docs: https://siamese-verify.github.io/siamese_verify/shards.html.md"""
 __all__ = ['TarImages', 'ParquetImages', 'unpack_images', 'Shards']
 
 # %% ../nbs/06h_shards.ipynb #6e5a0006
-import io, json, os, tarfile
+import io, itertools, json, os, tarfile
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from fastcore.basics import patch
 from .files import *
+from .progress import *
 from .verifier import *
 
 # %% ../nbs/06h_shards.ipynb #6e5a0009
@@ -89,7 +91,7 @@ def unpack_images(
 ) -> list: # Paths, in the order of the source
     "Files for images that are none, to train on"
     _check_source(source)
-    return [_unpack(source, i, Path(folder)) for i in range(len(source))]
+    return [_unpack(source, i, Path(folder)) for i in with_bar(range(len(source)), len(source)>1000)]
 
 def _unpack(source, i, folder):
     try: data,kind = _file_bytes(source[i])
@@ -182,8 +184,9 @@ def embed_shards(self:Verifier,
     k,n = _check_rank((os.environ.get('RANK', 0), os.environ.get('WORLD_SIZE', 1)) if rank is None else rank)
     about = dict(format=1, embedder=self.embedder, images=len(source), size=int(size), half=bool(half))
     shards = _begin(Path(folder), about)
-    for shard in shards.missing:
-        if shard%n==k: self._write_shard(shards, shard, source, skip, bs)
+    batches = [(o, i) for o in shards.missing if o%n==k for i in shards.rows(o)[::bs]]
+    for shard,few in itertools.groupby(with_bar(batches, len(batches)>100), itemgetter(0)):
+        self._write_shard(shards, shard, (i for _,i in few), source, skip, bs)
     return shards
 
 def _check_rank(rank):
@@ -207,10 +210,10 @@ def _begin(folder, about):
 
 # %% ../nbs/06h_shards.ipynb #6e5a0018
 @patch
-def _write_shard(self:Verifier, shards, shard, source, skip, bs):
+def _write_shard(self:Verifier, shards, shard, starts, source, skip, bs):
     from safetensors.numpy import save
     rows,parts,broken = shards.rows(shard),[],{}
-    for i in range(rows.start, rows.stop, bs):
+    for i in starts:
         x = [self._ready(source, j, skip, broken) for j in range(i, min(i+bs, rows.stop))]
         parts.append(self.encode(np.stack(x)))
     e = np.concatenate(parts)

@@ -13,6 +13,7 @@ import errno, hashlib, shutil, zlib
 from fastai.vision.all import *
 from torchvision.transforms.v2.functional import resize
 from .data import *
+from .progress import *
 
 # %% ../nbs/00c_store.ipynb #14725084
 def _read(f, tfm):
@@ -150,8 +151,7 @@ def _fill(self:ImageStore, n_workers, n=512):
     "Read the images whose file has another stamp than is `known`, `n` at a time, and return their numbers"
     todo = np.flatnonzero((self.known[:,1:]!=self.stamps).any(1))
     n_bytes = len(todo)*math.prod(self.shape[1:])
-    show = progress_bar if n_bytes>_large else noop
-    for idx in show([todo[k:k+n] for k in range(0, len(todo), n)]):
+    for idx in with_bar([todo[k:k+n] for k in range(0, len(todo), n)], n_bytes>_large):
         few = np.array_split(idx, math.ceil(len(idx)/8))
         self.check_whole()
         parallel(self._put, few, threadpool=True, n_workers=n_workers, progress=False)

@@ -27,9 +27,9 @@ def read_image(
 ) -> Image.Image: # RGB, upright
     "The image as a person would see it"
     if isinstance(o, (str,Path)): return _read_file(o)
-    if isinstance(o, (bytes,bytearray,memoryview)): return _read_stream(io.BytesIO(o), 'these bytes')
+    if isinstance(o, (bytes,bytearray,memoryview)): return read_rgb(io.BytesIO(o), 'these bytes')
     if isinstance(o, np.ndarray): return Image.fromarray(_check_array(o)).convert('RGB')
-    if isinstance(o, Image.Image): return to_rgb(o)
+    if isinstance(o, Image.Image): return read_rgb(o, 'this image')
     raise TypeError(f'an image is a path, bytes, a Pillow image or an array, not {type(o).__name__}')
 
 def _is_picture(a): return a.dtype==np.uint8 and a.size and (a.ndim==2 or a.ndim==3 and a.shape[2]==3)
@@ -48,13 +48,7 @@ def is_address(
 def _read_file(o):
     if is_address(o):
         raise ValueError(f'{o} is an address, and nothing is downloaded here: fetch it yourself, and give the bytes')
-    return _read_stream(check_file(o), o)
-
-def _read_stream(file, name):
-    try:
-        with Image.open(file) as im: return to_rgb(im)
-    except Exception as e:    # Pillow has another error for each kind of damage
-        raise ValueError(f'{name} cannot be read as an image ({e}): repair it or take it out') from e
+    return read_rgb(check_file(o), o)
 
 # %% ../nbs/06_verifier.ipynb #c1d00002
 def list_images(

@@ -842,10 +842,17 @@ def export_web(self:Verifier,
     v.strangers = self.strangers
     parts = page_parts(v, data, files, strangers)
     if not _in_folder(file): write_beside(file, web_page(v, parts, examples, strangers).encode())
-    else:
-        for name,o in parts.items(): write_beside(file/f'{name}.bin', o)
-        write_beside(file/'index.html', web_page(v, dict.fromkeys(parts), examples, strangers).encode())
+    else: _write_folder(file, parts, web_page(v, dict.fromkeys(parts), examples, strangers).encode())
     return file
+
+def _files_in(folder): return [folder/o for o in ('runtime.bin','wasm.bin','model.bin','strangers.bin','index.html')]
+
+def _write_folder(folder, parts, page):
+    "Write the parts, then the page that asks for them, and drop those of an older page"
+    files = {folder/f'{name}.bin':o for name,o in parts.items()} | {folder/'index.html':page}
+    for o in files.items(): write_beside(*o)
+    for file in _files_in(folder):
+        if file not in files: file.unlink(missing_ok=True)
 
 def _in_folder(file): return file.suffix.lower() not in ('.html','.htm')
 
@@ -854,7 +861,8 @@ def _check_page(v, file, strangers, precision):
     if strangers and not v.strangers: raise ValueError('this verifier keeps no strangers: leave strangers=False')
     if strangers and precision=='int8': raise ValueError('strangers take float32 or float16')
     if not file.absolute().parent.is_dir(): raise FileNotFoundError(f'there is no folder {file.parent} to write to')
-    check_writable(file/'index.html' if _in_folder(file) else file)
-    if _in_folder(file) and (file/'index.html').exists() and not (file/'runtime.bin').exists():
-        raise FileExistsError(f'{file} has an index.html of something else: give another folder')
+    files = _files_in(file) if _in_folder(file) else [file]
+    for o in files: check_writable(o)
+    theirs = [] if len(files)==1 or files[0].exists() else [o.name for o in files if o.exists()]    # ours begins with the runtime
+    if theirs: raise FileExistsError(f'{file} has {theirs[-1]} of something else: give another folder')
 

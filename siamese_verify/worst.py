@@ -10,6 +10,7 @@ __all__ = ['Smallest', 'nearest_strangers', 'nearest_by_index', 'farthest_same',
 # %% ../nbs/02d_worst.ipynb #9d2f0006
 from fastai.vision.all import *
 from .data import *
+from .progress import *
 from .ranks import *
 from .model import *
 from .intervals import *
@@ -48,7 +49,7 @@ def nearest_strangers(
     "The *not same* pairs with the smallest distances, of all"
     res,(k,ranks) = Smallest(n),my_rank()
     tiles = _tiles(len(e), block or 2**(18 if e.device.type=='cpu' else 24))
-    for i,j,side in (progress_bar if len(e)>20000 else noop)(tiles[:1]+tiles[k+1::ranks]):
+    for i,j,side in with_bar(tiles[:1]+tiles[k+1::ranks], len(e)>20000):
         d = distance_matrix(e[i:i+side], e[j:j+side], distance_metric)
         near = d<=res.worst
         if not near.any(): continue
@@ -60,15 +61,30 @@ def nearest_strangers(
     return res
 
 # %% ../nbs/02d_worst.ipynb #9d2f0022
+def _check_index(index, distance_metric, d):
+    "Raise an error for what isn't an empty index of FAISS whose neighbours are those by a distance"
+    if check_metric(distance_metric) not in matrix_distances:
+        raise ValueError(f'an index finds neighbours by {and_more([o.__name__ for o in matrix_distances])}, not by {distance_metric}')
+    if isinstance(index, type) or not all(hasattr(index, o) for o in ('d','ntotal','is_trained','add','search')):
+        raise TypeError(f'index is an empty index of FAISS, such as faiss.IndexFlatL2({d}), not {index!r:.60}')
+    if index.d!=d: raise ValueError(f'the index is for {index.d} numbers, and an embedding has {d}')
+    if index.ntotal: raise ValueError(f'the index has {index.ntotal:,} embeddings already: give an empty one')
+    products,euclidean = 0,1    # numbers of FAISS's
+    kind = getattr(index, 'metric_type', euclidean)
+    if kind==euclidean or kind==products and not _of_lengths(distance_metric): return
+    raise ValueError(f'the index finds other neighbours than those by {distance_metric.__name__}: make it with faiss.METRIC_L2')
+
+def _of_lengths(distance_metric): return distance_metric in (euclidean_distance, squared_euclidean_distance)
+
 def _indexed(e, distance_metric, index):
     "Embeddings as an index takes them, which has them then"
-    if distance_metric not in matrix_distances: raise ValueError(f'an index finds neighbours by {and_more([o.__name__ for o in matrix_distances])}, not by {distance_metric}')
-    if index.d!=e.shape[1]: raise ValueError(f'the index is for {index.d} numbers, and an embedding has {e.shape[1]}')
-    if index.ntotal: raise ValueError(f'the index has {index.ntotal:,} embeddings already: give an empty one')
-    x = e if distance_metric in (euclidean_distance, squared_euclidean_distance) else F.normalize(e, dim=1)
+    x = e if _of_lengths(distance_metric) else F.normalize(e, dim=1)
     x = np.ascontiguousarray(x.float().cpu().numpy())
-    if not index.is_trained: index.train(x)
-    index.add(x)
+    try:
+        if not index.is_trained: index.train(x)
+        index.add(x)
+    except RuntimeError as e:
+        raise ValueError(f'FAISS cannot put {len(x)} embeddings into this index ({e}): give another one') from e
     return x
 
 # %% ../nbs/02d_worst.ipynb #9d2f0025
@@ -81,10 +97,11 @@ def nearest_by_index(
     k=16, # Neighbours to ask for, at first
 ) -> Smallest:
     "The *not same* pairs with the smallest distances, of those that an index of neighbours finds"
+    _check_index(index, distance_metric, e.shape[1])
     x = _indexed(e, distance_metric, index)
-    res,rows,end = Smallest(n),np.arange(len(x)),torch.empty(len(x))
+    res,rows,end = Smallest(n),np.arange(len(x)),torch.empty(len(x), dtype=e.dtype)
     while len(rows) and k<4*len(x):
-        for part in (progress_bar if len(x)>20000 else noop)(np.array_split(rows, -(-len(rows)*k//2**16))):
+        for part in with_bar(np.array_split(rows, -(-len(rows)*k//2**16)), len(x)>20000):
             b = torch.from_numpy(index.search(x[part], min(k, len(x)))[1]).to(e.device)
             a = torch.from_numpy(part).to(b)[:,None].expand_as(b)
             d = distance_metric(e[a], e[b.clamp(min=0)]).masked_fill(b<0, math.inf)
@@ -104,6 +121,7 @@ def farthest_same(
     block=2**16, # Pairs at a time
 ) -> Smallest: # Of distances below zero
     "The *same* pairs with the largest distances, of all"
+    check_metric(distance_metric)
     res,order = Smallest(n),np.argsort(of, kind='stable')
     rank,size = rank_in_group(of[order])
     k,step = np.arange(len(of)),1

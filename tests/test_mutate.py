@@ -1,5 +1,6 @@
 "The tool that asks whether the tests would notice changes code as it says, and counts who noticed"
-import re, subprocess, sys
+import csv, re, subprocess, sys
+from collections import Counter
 from pathlib import Path
 
 root = Path(__file__).parents[1]
@@ -29,3 +30,12 @@ def test_thresholds(tmp_path):
     noticed = int(re.search(r'threshold: (\d)/3 noticed', res.stdout)[1])
     rows = (tmp_path/'m.csv').read_text().splitlines()
     assert len(rows)==4 and sum(',cells,' in o for o in rows)==noticed>=2
+
+def test_figures():
+    "CONTRIBUTING says what the results say: more than nine in ten of the changes that make a difference are noticed"
+    with (root/'benchmarks/results/mutation.csv').open(encoding='utf-8') as f: rows = list(csv.DictReader(f))
+    assert all(o['reason'] for o in rows if o['noticed']=='equivalent')
+    count = Counter(o['noticed'] for o in rows)
+    noticed,rest = len(rows)-count['equivalent']-count['survived'],len(rows)-count['equivalent']
+    assert noticed>.9*rest
+    assert f'Of {len(rows)} changes, {count["equivalent"]} make none, and of the other {rest}, {noticed} are noticed' in (root/'CONTRIBUTING.md').read_text()

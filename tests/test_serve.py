@@ -220,6 +220,26 @@ def test_unsaved_is_not_there(v, file, monkeypatch):
     assert client.post('/enroll', files=dict(image=b), data=dict(name='B')).status_code == 503
     assert client.get('/health').json()['gallery'] == dict(images=1, names=1)
 
+def test_read_only(client, file, monkeypatch):
+    "Whoever may not write the file of a gallery is answered, and told so when something is to change"
+    client.post('/enroll', files=dict(image=a), data=dict(name='A'))
+    whole = file.read_bytes()
+    monkeypatch.setattr(os, 'access', lambda *args: False)
+    refused(client.post('/enroll', files=dict(image=b), data=dict(name='B')), 403, 'this gallery may only be read')
+    refused(client.delete('/enroll/A'), 403, 'this gallery may only be read')
+    assert client.post('/identify', files=dict(image=a)).json()['name'] == 'A'
+    assert file.read_bytes() == whole
+
+def test_started_read_only(v, file, monkeypatch, capsys):
+    "It starts, and says what it can't do; where nobody is enrolled, there is nothing to start for"
+    model = v.save(file.parent/'model')
+    monkeypatch.setattr(os, 'access', lambda *args: False)
+    monkeypatch.setattr('siamese_verify.serve._listen', lambda *args: 0)
+    with pytest.raises(PermissionError, match='cannot be written: give another place'): serve(model, file)
+    Gallery(v).add(dict(A=a)).save(file)
+    assert serve(model, file, port=0, threshold=.05) == 0
+    assert 'may only be read: nobody can be enrolled or removed here' in capsys.readouterr().err
+
 def test_locked_by_another(client, file, monkeypatch):
     "Who has to wait too long is told, and nothing was changed"
     client.post('/enroll', files=dict(image=a), data=dict(name='A'))

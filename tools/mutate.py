@@ -129,7 +129,7 @@ def pytest_run(tests):
 def tested(nb, m, module, copy, limit):
     "Whether the tests of a module pass with a mutant of it: those of its name, or else those that import it"
     name = re.compile(rf'siamese_verify(\.| import ){module}\b')
-    tests = [*copy.glob(f'tests/test_{module}.py')] or [o for o in sorted(copy.glob('tests/test_*.py')) if name.search(o.read_text())]
+    tests = [*copy.glob(f'tests/**/test_{module}.py')] or [o for o in sorted(copy.glob('tests/test_*.py')) if name.search(o.read_text())]
     if not tests: return True
     path, original = Path(nb.path_), nb.cells[m.cell].source
     def write(source):

@@ -4,8 +4,8 @@ from torch import nn
 
 from cases import each, end, fails
 from siamese_verify.all import (
-    AllPairsLoss, ContrastiveLoss, DistanceSiamese, MetricLoss, PairCrossEntropy, SiameseModel, ThresholdSiamese, create_encoder, create_siamese_model, embed, embedding_shape,
-    siamese_splitter, small_encoder, squared_euclidean_distance)
+    AllPairsLoss, ContrastiveLoss, DistanceSiamese, MetricLoss, PairCrossEntropy, SiameseModel, ThresholdSiamese, create_encoder, create_siamese_model, distance_matrix, embed, embedding_shape,
+    farthest_same, nearest_by_index, nearest_strangers, siamese_splitter, small_encoder, squared_euclidean_distance)
 
 class Gives(nn.Module):
     "An encoder that makes something of the embeddings"
@@ -43,6 +43,13 @@ def test_weights_that_cannot_be_had(e):
 
 @pytest.mark.parametrize('kind', ['heads', '', None, 7, ['head']])
 def test_kinds(kind): end(lambda: create_siamese_model(small_encoder, kind), fails('kind is one of head, threshold, distance, not'))
+
+@pytest.mark.parametrize('metric', [None, 'cosine', 7, []])
+def test_metrics(metric):
+    e,of = torch.rand(4,2),np.arange(4)//2
+    asks = [lambda m: DistanceSiamese(nn.Flatten(), m), lambda m: ThresholdSiamese(nn.Flatten(), m), lambda m: create_siamese_model(small_encoder, 'distance', m), lambda m: distance_matrix(e, e, m),
+            lambda m: nearest_strangers(e, torch.from_numpy(of), 1, m), lambda m: nearest_by_index(e, torch.from_numpy(of), 1, m, None), lambda m: farthest_same(e, of, 1, m)]
+    for ask in asks: end(lambda: ask(metric), fails('distance_metric is a function of two batches of embeddings, such as cosine_distance, not'))
 
 def test_arguments_of_others(): end(lambda: create_encoder(small_encoder, foo=1), fails('foo: only for timm models'))
 

@@ -140,7 +140,7 @@ def test_zero_embeddings_are_no_answer(metric):
 # arguments of what counts or ranks all pairs of some embeddings
 many = torch.randn(1100, 4, generator=g)
 of = np.arange(1100)%50
-arguments = {f'{k}_{o}':({k:o}, m) for k,os_,m in [('bins', (0,-1,1.5,'x',nan), 'bins is a whole number from 1'), ('thresholds', ([nan],['x'],[None],[inf]), 'a threshold is a number, not'), ('thresholds', (.5,'ab',None), 'thresholds are a list of numbers, not'), ('distance_metric', ('cosine',7), 'distance_metric is a function of two batches of embeddings')] for o in os_}
+arguments = {f'{k}_{o}':({k:o}, m) for k,os_,m in [('bins', (0,-1,1.5,'x',nan), 'bins is a whole number from 1'), ('thresholds', ([nan],['x'],[None],[inf]), 'a threshold is a number, not'), ('thresholds', (.5,'ab',None), 'thresholds are a list of numbers, not'), ('distance_metric', ('cosine',7,None,[]), 'distance_metric is a function of two batches of embeddings')] for o in os_}
 @each('o', arguments)
 def test_arguments_of_counts(o):
     for few in slice(None), slice(100): end(lambda: count_pairs(many[few], of[few], **o[0]), fails(o[1]))
@@ -148,6 +148,24 @@ def test_arguments_of_counts(o):
 
 @pytest.mark.parametrize('k,o', [(k, o) for k in ('n','block') for o in (0, -1, 1.5, 'x', nan)] + [('n', None)])
 def test_arguments_of_the_worst(k, o): end(lambda: worst_pairs(many, of, **{k:o}), fails(f'{k} is a whole number of 1 or more'))
+
+# what should be an index of neighbours
+def filled(faiss): index = faiss.IndexFlatL2(4); index.add(np.zeros((3,4), np.float32)); return index
+indexes = dict(number=(lambda faiss: 7, 'index is an empty index of FAISS, such as faiss.IndexFlatL2.4., not 7'), name=(lambda faiss: 'Flat', "index is an empty index of FAISS, .* not 'Flat'"), class_=(lambda faiss: faiss.IndexFlatL2, 'index is an empty index of FAISS, .* not <class'), array=(lambda faiss: np.zeros((2,4)), 'index is an empty index of FAISS'),
+    other_width=(lambda faiss: faiss.IndexFlatL2(5), 'the index is for 5 numbers, and an embedding has 4'), filled=(filled, 'the index has 3 embeddings already'), numbered=(lambda faiss: faiss.IndexIDMap(faiss.IndexFlatL2(4)), 'FAISS cannot put 1100 embeddings into this index .* give another one'), cells=(lambda faiss: faiss.index_factory(4, 'IVF2048,Flat'), 'FAISS cannot put 1100 embeddings into this index'),
+    city_blocks=(lambda faiss: faiss.IndexFlat(4, faiss.METRIC_L1), 'other neighbours than those by normalized_squared_euclidean_distance: make it with faiss.METRIC_L2'))
+@each('o', indexes)
+def test_indexes(o):
+    faiss = pytest.importorskip('faiss')
+    end(lambda: worst_pairs(many, of, index=o[0](faiss)), fails(o[1]))
+
+def test_an_index_finds_what_all_pairs_find():
+    "In double precision, too; one of inner products is for angles alone"
+    faiss = pytest.importorskip('faiss')
+    for x in many,many.double():
+        for metric in metrics: assert worst_pairs(x, of, 20, metric, index=faiss.IndexFlatL2(4))[['left','right']].equals(worst_pairs(x, of, 20, metric)[['left','right']])
+    assert worst_pairs(many, of, 20, index=faiss.IndexFlatIP(4))[['left','right']].equals(worst_pairs(many, of, 20)[['left','right']])
+    for metric in metrics[2:]: end(lambda: worst_pairs(many, of, distance_metric=metric, index=faiss.IndexFlatIP(4)), fails('the index finds other neighbours than those by'))
 
 # what is at the place where a count takes notes
 def picture(p): (p/'x').write_bytes(b'\x89PNG\r\n\x1a\n'); return p/'x'

@@ -7,6 +7,7 @@ from PIL import Image, ImageCms
 
 from cases import *
 from siamese_verify.data import open_image
+from siamese_verify.files import check_file
 from siamese_verify.verifier import read_image
 
 grey = np.linspace(0, 255, 24).astype(np.uint8).reshape(4,6)
@@ -48,6 +49,18 @@ def test_arrays(o): end(lambda: shown(o[0]), o[1])
 # not an image at all
 @each('o', {str(type(o).__name__)+str(k):o for k,o in enumerate([None, 7, 1.5, True, b'\xff\xd8\xff', bytearray(9), io.BytesIO(b'x'), [1,2], (1,2), {}, {1}, len, object()])})
 def test_no_image(o): end(lambda: open_image(o), fails('an image is a file, a Pillow image, an array or a tensor, not', TypeError))
+
+# a Pillow image that was opened and not read yet, or that there is nothing of
+def half_of(format, **kwargs):
+    file = io.BytesIO()
+    Image.effect_noise((64,64), 50).save(file, format, **kwargs)
+    return Image.open(io.BytesIO(file.getvalue()[:len(file.getvalue())//2+200]))
+unread = dict(png=(lambda: half_of('PNG'), ''), jpeg=(lambda: half_of('JPEG'), ''), tiff=(lambda: half_of('TIFF'), ''), none_wide=(lambda: Image.new('L', (0,4)), 'it has no pixels, 0 × 4'), none_high=(lambda: Image.new('RGBA', (4,0)), 'it has no pixels, 4 × 0'), nothing=(lambda: Image.new('F', (0,0)), 'it has no pixels'),
+    premultiplied_grey=(lambda: Image.new('La', (4,4)), ''), odd_transparency=(lambda: cleared((1,2)), ''))
+def cleared(o, mode='L'): im = Image.new(mode, (4,4)); im.info['transparency'] = o; return im
+@each('o', unread)
+def test_pillow_images_that_cannot_be_read(o):
+    for read in open_image, read_image: end(lambda: read(o[0]()), fails('this image cannot be read as an image .*'+o[1], ValueError))
 
 # values of a scale that can't be known from the type: an error that says how to give it, and a right answer if it's given
 scales = dict(
@@ -182,6 +195,9 @@ def test_a_picture_that_is_given_stays_as_it_is(tmp_path):
 
 no_files = dict(pipe=(lambda p: os.mkfifo(p/'x.png') or p/'x.png', 'x.png is a named pipe: give a file'), zeros=(lambda p: Path('/dev/zero'), 'zero is a device'), nothing=(lambda p: Path('/dev/null'), 'null is a device'), loop=(lambda p: (p/'x.png').symlink_to('x.png') or p/'x.png', 'x.png cannot be read .Too many levels'), to_zeros=(lambda p: (p/'x.png').symlink_to('/dev/zero') or p/'x.png', 'x.png is a device'),
     sock=(lambda p: bound(p/'x.png'), 'x.png is a socket: give a file'), long=(lambda p: p/('a'*300), 'cannot be read .File name too long'), below=(lambda p: write(p/'x.png', 'x')/'y.png', 'there is no file')) | {k:(lambda p, o=o: o, 'there is no file') for k,o in dict(nul='a\0b.png', tilde='~/x.png', backslash='a\\x.png', newline='a\nb.png', surrogate='a\udce9.png', nobody='').items()}
+@pytest.mark.parametrize('o', [7, 0, True, 1.5, None, ['x']])
+def test_what_is_no_name_of_a_file(o): end(lambda: check_file(o), fails(f'not .*{type(o).__name__}', TypeError))    # 0 is standard input, to the system
+
 def bound(path): socket.socket(socket.AF_UNIX).bind(os.path.relpath(path)); return path    # a name of a socket is short
 @each('o', no_files)
 def test_what_is_no_file(o, tmp_path, monkeypatch):

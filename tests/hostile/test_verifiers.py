@@ -194,7 +194,7 @@ def pipe(p): os.mkfifo(p/'x.html'); return p/'x.html'
 def device(p): return Path('/dev/null')
 def below(p): (p/'x').touch(); return p/'x'/'y.html'
 places = dict(folder=(folder, 'is a folder: give the name of a file'), pipe=(pipe, 'x.html is a named pipe: give the name of a file'),
-              device=(device, 'null is a device|null/index.html cannot be written'), below_a_file=(below, 'x/y.html cannot be written'))
+              device=(device, 'null is a device|null/runtime.bin cannot be written'), below_a_file=(below, 'x/y.html cannot be written'))
 writers = dict(onnx=lambda v, p: v.export_onnx(p), web=lambda v, p: v.export_web(p, runtime='nowhere'), gallery=lambda v, p: v.enroll(dict(a=picture(0))).save(p))
 @each('o', places)
 @each('write', writers)
@@ -210,6 +210,26 @@ def test_somebodys_files_are_kept(name, v, tmp_path):
     (tmp_path/name).write_text('mine')
     end(lambda: v.save(tmp_path), fails(f'there is {"a verifier" if name=="config.json" else name} in .* already: give another folder'))
     assert (tmp_path/name).read_text()=='mine' and len(list(tmp_path.iterdir()))==1
+
+@pytest.mark.parametrize('name', ['index.html', 'wasm.bin', 'model.bin', 'strangers.bin'])
+def test_somebodys_site_is_kept(name, v, tmp_path):
+    (tmp_path/name).write_text('mine')
+    end(lambda: v.export_web(tmp_path, runtime='nowhere'), fails(f'has {name} of something else: give another folder'))
+    assert (tmp_path/name).read_text()=='mine' and len(list(tmp_path.iterdir()))==1
+
+@pytest.mark.parametrize('name', ['runtime.bin', 'strangers.bin'])
+def test_a_part_of_a_site_that_cannot_be_written(name, v, tmp_path):
+    (tmp_path/name).mkdir()
+    end(lambda: v.export_web(tmp_path, runtime='nowhere'), fails(f'{name} is a folder: give the name of a file'))
+
+def test_strangers_leave_a_site(v, tmp_path, monkeypatch):
+    "A page that's written anew without them leaves no embeddings of anybody on the server"
+    monkeypatch.setattr('siamese_verify.web.read_runtime', lambda _: dict.fromkeys(siamese_verify.web.runtime_files, b'x'))
+    monkeypatch.setattr(v, 'strangers', (np.ones((4,8)),np.arange(4)))
+    parts = {'index.html','runtime.bin','wasm.bin','model.bin'}
+    for strangers in True,False:
+        v.export_web(tmp_path/'site', strangers=strangers)
+        assert {o.name for o in (tmp_path/'site').iterdir()}==parts | ({'strangers.bin'} if strangers else set())
 
 def test_a_folder_below_a_file(v, tmp_path):
     (tmp_path/'x').touch()
