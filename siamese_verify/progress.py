@@ -16,7 +16,7 @@ from fastcore.imports import IN_NOTEBOOK
 # %% ../nbs/00_progress.ipynb #ba600006
 def is_watched() -> bool:
     "Does somebody see what this process prints? Of those that `torchrun` has started, it's the first one"
-    return os.environ.get('RANK', '0')=='0' and (IN_NOTEBOOK or sys.stdout.isatty())
+    return os.environ.get('RANK', '0')=='0' and (IN_NOTEBOOK or getattr(sys.stdout, 'isatty', bool)())
 
 # %% ../nbs/00_progress.ipynb #ba600016
 def with_bar(
