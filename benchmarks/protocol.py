@@ -34,7 +34,7 @@ def keep(fname, rows, key):
     "Put rows into a table, in place of older ones with the same key"
     old = [pd.read_csv(fname)] if fname.exists() else []
     tmp = fname.with_suffix('.tmp')
-    pd.concat([*old, pd.DataFrame(rows)]).drop_duplicates(key, keep='last').sort_values(key).to_csv(tmp, index=False, float_format='%.4f')
+    pd.concat([*old, pd.DataFrame(rows)]).drop_duplicates(key, keep='last').sort_values(key).to_csv(tmp, index=False, float_format='%.5g')
     os.replace(tmp, fname)
 
 class NoValidation(Callback):
