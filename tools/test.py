@@ -29,7 +29,7 @@ def test_nb(nb, flags, save):
     "Runs one notebook in a process of its own, without the cells flagged `slow` or `cuda` unless in `flags`, and prints how it went"
     start = time.time()
     with tempfile.NamedTemporaryFile('r', errors='replace') as log:
-        p = fork.Process(target=in_process, args=(str(nb), ' '.join(flags), save, log.name))
+        p = fork.Process(target=in_process, args=(str(nb), ' '.join(flags), save, log.name, multiprocessing.get_start_method()))
         p.start()
         p.join()
         ok = p.exitcode == 0
@@ -37,8 +37,9 @@ def test_nb(nb, flags, save):
         print(f'{"passed" if ok else "FAILED"} {os.path.relpath(nb)} {time.time() - start:.1f} s', *[log.read()] * (not ok), sep='\n', flush=True)
     return ok
 
-def in_process(nb, flags, save, log):
-    "What the process of a notebook does: it prints to a file"
+def in_process(nb, flags, save, log, method):
+    "What the process of a notebook does: it prints to a file, and starts others as any process does"
+    multiprocessing.set_start_method(method, force=True)
     fd = os.open(log, os.O_WRONLY)
     for o in 1, 2: os.dup2(fd, o)
     nbdev_test(nb, flags=flags, save=save)
