@@ -126,7 +126,8 @@ def counted(learn, seed):
 
 def try_changes(data, eer, ways, lr, budget):
     "The equal error rate of each, on the split that chooses"
-    rows = [dict(data=data, change=o, lr=lr, budget=budget, EER=eer(o, lr), machine=machine()) for o in ways]
+    found = {o:eer(o, lr) for o in ways}
+    rows = [dict(data=data, change=o, lr=lr, budget=budget, EER=r.value, low=r.low, high=r.high, machine=machine()) for o,r in found.items()]
     keep(results/'train_tried.csv', rows, ['data','change','lr','budget'])
 
 @call_parse
@@ -150,13 +151,13 @@ def main(
         learns = train_own if own in way else train if way!='none' else lambda *_, **__: 0
         return learns(learn, lr, budget, **changes.get(way, {})),counted(learn, seed)
     def eer(way, lr):
-        found = run(way, 100, lr)[1]['none'][1].rates()['EER'].value
-        print(way, lr, round(found, 4), flush=True)
+        found = run(way, 100, lr)[1]['none'][1].rates()['EER']
+        print(way, lr, found, flush=True)
         return found
     if tried: return try_changes(data, eer, ways.split(';') if ways else changes, float(lr), budget)
     ways = ways.split(';') if ways else ['ours', *peers]
     if lr: chosen = dict(zip(ways, map(float, lr.split(',')), strict=True))
-    else: chosen = {way:min(rates, key=partial(eer, way)) for way in ways}
+    else: chosen = {way:min(rates, key=lambda lr: float(eer(way, lr))) for way in ways}
     print(chosen, flush=True)
     for seed in range(seeds):
         found = {way:run(way, seed, chosen.get(way)) for way in ('none', *chosen)}
