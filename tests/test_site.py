@@ -135,6 +135,17 @@ def test_foot(url):
         foot = text[text.index('<footer'):]
         assert f'siamese_verify {cfg.version}' in foot and '/LICENSE"' in foot
 
+def test_used_in(url):
+    "What the reference documents leads to lessons, and their code has its name"
+    n = 0
+    for page in site.glob('*.html'):
+        for part in re.split('(?=<h[2-5] id=")', page.read_text(encoding='utf-8'))[1:]:
+            name,used = re.match(r'<h. id="(?:\w+\.)*(\w+?)(?:-\d)?"', part),re.search('<p class="used-in">.*?</p>', part)
+            for lesson in re.findall('href="([^"]*).html"', used[0]) if used else ():
+                n += 1
+                assert name[1] in code_of(f'{lesson}.ipynb').lower(), (page.name, name[1], lesson)
+    assert n>100
+
 def test_search(page):
     "Search, from a page in a folder, finds `fit_threshold` and goes there"
     page.goto('/benchmarks/three_ways.html')
