@@ -22,7 +22,7 @@ if sys.version_info < (3, 11): pytest.skip('building the site takes Python 3.11'
 @pytest.fixture(scope='module')
 def url():
     "The address of a server of the site, which is built first if it is older than what it is made from"
-    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'nbs/*.js', 'siamese_verify/*.py', 'tools/docs.py', 'tools/procs.py', 'tools/search.js', '_quarto.yml') for o in root.glob(pat)]
+    made_from = [o for pat in ('nbs/**/*.ipynb', 'nbs/*.css', 'nbs/*.js', 'siamese_verify/*.py', 'tools/docs.py', 'tools/page.py', 'tools/procs.py', 'tools/search.js', '_quarto.yml') for o in root.glob(pat)]
     index = site/'index.html'
     if not index.exists() or index.stat().st_mtime < max(o.stat().st_mtime for o in made_from):
         res = subprocess.run([sys.executable, 'tools/docs.py'], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -13,6 +13,30 @@ from nbdev.process import Processor
 
 colab = 'https://colab.research.google.com/github'
 
+def documented(nb):
+    "Each markdown output of a page's code, which is what documents functions and classes"
+    for cell in nb.cells:
+        for o in cell.get('outputs', []):
+            if 'text/markdown' in o.get('data', {}): yield o['data']
+
+class ShortNames(Processor):
+    "Types in signatures go by their short names, and a special method's name isn't bold in its heading"
+    def end(self):
+        for data in documented(self.nb):
+            s = re.sub(r'__main__\.|:NoneType(?==None)', '', ''.join(data['text/markdown']))
+            s = re.sub(r'(\w:|->|\| )(?:fastai|siamese_verify|pathlib|collections)\.(?:\w+\.)*(?=[A-Z])', r'\1', s)
+            data['text/markdown'] = re.sub(r'(?m)^(#+ \w+\.)__(\w+)__', r'\1\\_\\_\2\\_\\_', s)
+
+class Links(Processor):
+    "Links between pages are relative, and have the names that pages have (00_data is data)"
+    def end(self):
+        cfg = get_config()
+        up = '../'*(len(Path(self.nb.path_).resolve().relative_to(cfg.nbs_path.resolve()).parts)-1)
+        def here(s): return re.sub(r'(\]\((?!\w+:)[^)\s]*?)\b\d+[a-z]?_(\w+\.ipynb)', r'\1\2', s.replace(f']({cfg.doc_url}/', f']({up}'))
+        for cell in self.nb.cells:
+            if cell.cell_type!='code': cell.source = here(cell.source)
+        for data in documented(self.nb): data['text/markdown'] = here(''.join(data['text/markdown']))
+
 class RunIt(Processor):
     "Below the title of a page with code: the notebook to download, where to run it, and what to type there first"
     def end(self):
