@@ -98,16 +98,16 @@ def train(images, store, encoder, alphabet, held, share, budget, lr, seed, bs=12
     learn = siamese_learner(dls, encoder, kind='distance', loss_func=MetricLoss('SupConLoss'))
     epochs = max(1, round(budget/(len(dls.train)*bs)))
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, cbs=NoValidation())
-    return learn.model.encoder,epochs*len(dls.train)*bs
+    return learn.model.encoder.eval(),epochs*len(dls.train)*bs
 
-def directions(encoder, store, idx, n=0):
-    "Where the embeddings of some images point; with `n` slight distortions of each, on average"
+def directions(encoders, store, idx, n=0):
+    "Where the embeddings of some images point, those of several encoders side by side; with `n` slight distortions of each image, on average"
     res = []
-    with torch.no_grad(), eval_mode(encoder):
+    with torch.no_grad():
         for few in np.array_split(idx, math.ceil(len(idx)/256)):
             x = (255-store.batch(few)[:,:1].as_subclass(Tensor))/255
             seen = [x, *(distort(x, .5) for _ in range(n))]
-            res.append(sum(F.normalize(encoder(o)) for o in seen))
+            res.append(torch.cat([F.normalize(sum(F.normalize(f(o)) for o in seen)) for f in encoders], 1))
     return F.normalize(torch.cat(res))
 
 def one_shot(e, y, drawer, rng, ways=20, trials=400):
@@ -126,6 +126,7 @@ def main(
     families:int=1000, # Made-up characters with three look-alikes each
     made:int=100_000, # Made-up drawings through the encoder first, about
     budget:int=100_000, # Images through it for each two alphabets that are held out, about
+    encoders:int=1, # How many encoders, whose embeddings are laid side by side
     size:int=48, # Height and width in pixels
     lr:float=2e-3, # Learning rate
     seed:int=0, # Seed of what is made up, of the folds, of training and of the trials
@@ -140,17 +141,23 @@ def main(
     is_made = np.char.startswith(alphabet, 'made up')
     n = {o:len(np.unique(images.y[alphabet==o])) for o in np.unique(alphabet[~is_made])}
     asked = np.random.default_rng(seed).permutation([o for o in n if n[o]>=20])
-    first,n_made = train(images, store, keeps_places(), alphabet, ~is_made, 1, made, lr, seed)
+    seeds = range(seed, seed+1000*encoders, 1000)
+    def trained(start, held, share, budget):
+        "An encoder for each seed, and how many images went through all of them"
+        res = [train(images, store, deepcopy(o), alphabet, held, share, budget, lr, s) for o,s in zip(start, seeds)]
+        return [o for o,_ in res],sum(n for _,n in res)
+    set_seed(seed)
+    first,n_made = trained([keeps_places() for _ in seeds], ~is_made, 1, made)
     for fold in range(math.ceil(len(asked)/2)):
         held = np.isin(alphabet, asked[2*fold:2*fold+2])
-        encoder,n_more = train(images, store, deepcopy(first), alphabet, held, .4, budget, lr, seed)
+        then,n_more = trained(first, held, .4, budget)
         real = np.flatnonzero(~held & ~is_made)
-        head = ClassScatter(directions(encoder, store, real), images.y[real]).whiten(.1)
+        head = ClassScatter(directions(then, store, real), images.y[real]).whiten(.1)
         for o in np.unique(alphabet[held]):
             idx = np.flatnonzero(alphabet==o)
             def right(e): return float(one_shot(e, images.y[idx], drawer[idx], np.random.default_rng(seed)))
             row = dict(alphabet=str(o), characters=n[o], made_up=right(directions(first, store, idx, 8)),
-                       right=right(head(directions(encoder, store, idx, 8))), encoded_made_up=n_made, encoded=n_more,
-                       size=size, budget=budget, seed=seed, machine=machine())
-            keep(results, [row], ['budget','size','seed','alphabet'])
+                       right=right(head(directions(then, store, idx, 8))), encoded_made_up=n_made, encoded=n_more,
+                       encoders=encoders, size=size, made=made, budget=budget, seed=seed, machine=machine())
+            keep(results, [row], ['encoders','size','made','budget','seed','alphabet'])
             print({k:row[k] for k in ('alphabet','made_up','right')}, round(time.process_time()), 's', flush=True)

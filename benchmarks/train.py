@@ -11,8 +11,8 @@ same augmentation, optimiser and schedule for each way; half of the classes trai
 on. Each way takes the best of three learning rates on a split of its own (seed 100), which the table doesn't report. Behind
 each encoder, the best head of `try_heads` is fitted to the classes that trained it. `--ways 'SupConLoss, own loop'` is
 pytorch-metric-learning's trainer, with its sampler. Writes a row for each set, seed, way and head to
-benchmarks/results/train.csv, which the page *Training, measured* shows; `--out train_own.csv` is for the loop of its own, and
-`--out train_slow.csv` for other learning rates.
+benchmarks/results/train.csv, which the page *Training, measured* shows; `--out train_own.csv` is for the loop of its own,
+`--out train_slow.csv` for other learning rates, and `--out train_proxies.csv` for losses with proxies.
 
     python benchmarks/train.py glyphs --tried --lr 1e-3
 
@@ -25,7 +25,8 @@ from siamese_verify.all import *
 
 results = Path(__file__).resolve().parent/'results'
 sizes = dict(glyphs=48, digits=48, spots=64, pets=80, omniglot=48)
-peers = {'SupConLoss':None, 'MultiSimilarityLoss':'MultiSimilarityMiner', 'ContrastiveLoss':None, 'ProxyAnchorLoss':None}
+peers = {'SupConLoss':None, 'MultiSimilarityLoss':'MultiSimilarityMiner', 'ContrastiveLoss':None,
+         'ProxyAnchorLoss':None, 'SubCenterArcFaceLoss':None}
 rates = 1e-4,3e-4,1e-3
 own = ', own loop'
 
@@ -138,7 +139,7 @@ def main(
     budget:int=2500, # Images through the encoder, about
     most:int=1500, # Images of the set at most, about
     ways:str=None, # Some of the ways, with semicolons between; `ours` and all losses if not given
-    lr:str=None, # Learning rates of these ways, with commas between, instead of the best of three for each
+    lr:str=None, # Learning rates of these ways, with commas between; the best of three where there's nothing between them
     out:str='train.csv', # Table in benchmarks/results to write
     tried:bool=False, # Measure changes of the default instead, those in `ways` or all, at one learning rate
 ):
@@ -156,8 +157,8 @@ def main(
         return found
     if tried: return try_changes(data, eer, ways.split(';') if ways else changes, float(lr), budget)
     ways = ways.split(';') if ways else ['ours', *peers]
-    if lr: chosen = dict(zip(ways, map(float, lr.split(',')), strict=True))
-    else: chosen = {way:min(rates, key=lambda lr: float(eer(way, lr))) for way in ways}
+    given = lr.split(',') if lr else ['']*len(ways)
+    chosen = {way:float(o) if o else min(rates, key=lambda lr: float(eer(way, lr))) for way,o in zip(ways, given, strict=True)}
     print(chosen, flush=True)
     for seed in range(seeds):
         found = {way:run(way, seed, chosen.get(way)) for way in ('none', *chosen)}

@@ -11,7 +11,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config): config.addinivalue_line('markers', 'drill: takes long; runs with --drill')
 
-longest = 'test_site', 'test_web', 'test_checkpoints', 'test_serve', 'test_bench', 'test_ranks', 'test_determinism'
+longest = 'test_site', 'test_pages', 'test_web', 'test_checkpoints', 'test_serve', 'test_bench', 'test_ranks', 'test_determinism'
 
 def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda o: longest.index(o.path.stem) if o.path.stem in longest else len(longest))    # no process is left alone at the end

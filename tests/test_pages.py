@@ -1,8 +1,9 @@
-"Pages as they are typed: visible cells define every name that they use, commands have the options that they're given; and modules define each name once"
-import ast, builtins, importlib, inspect, json, re
+"Pages as they are typed: visible cells define every name that they use, and run without what is hidden; commands have the options that they're given; and modules define each name once"
+import ast, builtins, importlib, inspect, json, re, subprocess, sys
 from pathlib import Path
 
 import pytest
+from execnb.shell import CaptureShell
 
 from siamese_verify.cli import _commands
 
@@ -50,6 +51,21 @@ def test_visible_cells_stand_alone(page):
     names = list(missing(visible(page)))
     assert not names, f'{page.name}: visible cells use {", ".join(names)}, which only hidden cells define'
 
+@pytest.mark.drill
+@pytest.mark.parametrize('page', pages, ids=lambda o: str(o.relative_to(root)))
+def test_visible_cells_run_alone(page):
+    if page.stem=='cheat_sheet': pytest.skip('it is of files that people have; a hidden cell makes them')
+    res = subprocess.run([sys.executable, __file__, page], cwd=page.parent, text=True, capture_output=True)
+    assert not res.returncode, res.stderr[-2000:]
+
+def run_alone(page):
+    "Runs what a page shows, but for what takes long or a GPU"
+    shell = CaptureShell(page)
+    for o in visible(page):
+        if re.search(r'(?m)^#\| *(slow|cuda|eval: false)', o): continue
+        shell.run(o)
+        if shell.exc: raise shell.exc
+
 def typed(path):
     "The commands of `siamese_verify` that a page shows in blocks of shell code, without what is piped or redirected"
     cells = [''.join(o['source']) for o in json.loads(path.read_text())['cells'] if o['cell_type'] == 'markdown']
@@ -77,3 +93,5 @@ def test_defined_once(module):
     names = list(definitions(module.read_text()))
     twice = {o for o in names if names.count(o) > 1}
     assert not twice, f'{module.name} defines {twice} twice: the later one hides the earlier'
+
+if __name__=='__main__': run_alone(Path(sys.argv[1]))
