@@ -1,4 +1,4 @@
-"""Heads in closed form behind a frozen encoder, on unseen classes of several sets, over seeds.
+"""Heads behind a frozen encoder, on unseen classes of several sets, over seeds.
 
     python benchmarks/heads.py glyphs
     python benchmarks/heads.py digits
@@ -16,8 +16,9 @@ from siamese_verify.all import *
 
 results = Path(__file__).resolve().parent/'results'/'heads.csv'
 sizes = dict(glyphs=48, digits=48, spots=64, pets=160, omniglot=64)
-ways = {'none':('none',None), 'centre':('centre',None), 'whiten, .7':('whiten',.7), 'lda, .7':('lda',.7),
-        'whiten, chosen':('whiten',None), 'auto':('auto',None)}
+closed = {k:o for k,o in head_choices().items() if not k.startswith('sigmoid')}
+ways = {'none':head_choices('none'), 'centre':head_choices('centre'), 'whiten, .7':head_choices('whiten', .7), 'lda, .7':head_choices('lda', .7),
+        'sigmoid':head_choices('sigmoid'), 'whiten, chosen':head_choices('whiten'), 'closed form':closed, 'auto':head_choices()}
 
 def images_of(data, path, most):
     "The images of a set, at most so many, and as many of each class"
@@ -43,8 +44,7 @@ def measure(e, y, seed):
     scatter,tried = ClassScatter(e[fits], y[fits]),try_heads(model, e[fits], y[fits], head_choices(), seed=seed)
     table = compare_heads(tried)[1]['EER']
     found = {}
-    for way,(head,shrink) in ways.items():
-        choices = head_choices(head, shrink)
+    for way,choices in ways.items():
         kept = first(choices) if len(choices)==1 else table[list(choices)].idxmin()
         x = e[~fits] if kept=='none' else choices[kept](scatter)(e[~fits])
         found[way] = kept,count_all(model, x, y[~fits])

@@ -9,7 +9,7 @@
 The same encoder (EfficientNet-Lite0), the same batches of 64 images (4 of each class, more if there are few classes), the
 same augmentation, optimiser and schedule for each way; half of the classes train, all pairs of the other half are reported
 on. Each way takes the best of three learning rates on a split of its own (seed 100), which the table doesn't report. Behind
-each encoder, the best head of `try_heads` is fitted to the classes that trained it. `--ways 'SupConLoss, own loop'` is
+each encoder, the best head in closed form is fitted to the classes that trained it. `--ways 'SupConLoss, own loop'` is
 pytorch-metric-learning's trainer, with its sampler. Writes a row for each set, seed, way and head to
 benchmarks/results/train.csv, which the page *Training, measured* shows; `--out train_own.csv` is for the loop of its own,
 `--out train_slow.csv` for other learning rates, and `--out train_proxies.csv` for losses with proxies.
@@ -19,7 +19,7 @@ benchmarks/results/train.csv, which the page *Training, measured* shows; `--out 
 measures the default with one thing changed, on the split that chooses, and writes to benchmarks/results/train_tried.csv.
 """
 from fastcore.script import call_parse
-from heads import images_of
+from heads import closed, images_of
 from protocol import NoValidation, keep, machine
 from siamese_verify.all import *
 
@@ -119,10 +119,9 @@ def counted(learn, seed):
     "All pairs of the classes that didn't train, as trained and behind the best head"
     y = {o:learn.images_of().y[learn.images_of().splits[o]] for o in ('train','valid')}
     e = {o:embed(learn.model.encoder, learn.dls.image_dl(o)) for o in y}
-    choices = head_choices('none') | head_choices('auto')
-    tried = try_heads(learn.model, e['train'], y['train'], choices, seed=seed)
+    tried = try_heads(learn.model, e['train'], y['train'], closed, seed=seed)
     kept = compare_heads(tried)[1]['EER'].idxmin()
-    x = e['valid'] if kept=='none' else choices[kept](ClassScatter(e['train'], y['train']))(e['valid'])
+    x = e['valid'] if kept=='none' else closed[kept](ClassScatter(e['train'], y['train']))(e['valid'])
     return {head:(name,count_all(learn.model, o, y['valid'])) for head,name,o in (('none','none',e['valid']), ('auto',kept,x))}
 
 def try_changes(data, eer, ways, lr, budget):

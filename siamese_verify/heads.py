@@ -21,19 +21,19 @@ from .intervals import *
 from .training import *
 
 # %% ../nbs/04a_heads.ipynb #c626e896
-head_kinds = dict(none=None, centre=ClassScatter.centre, whiten=ClassScatter.whiten, lda=ClassScatter.lda)
+head_kinds = dict(none=None, centre=ClassScatter.centre, whiten=ClassScatter.whiten, lda=ClassScatter.lda, sigmoid=ClassScatter.sigmoid)
+_shrinks = dict(whiten=(.3,.6,.9), lda=(.3,.6,.9), sigmoid=(.7,))
 
 def head_choices(
-    head='auto', # 'none', 'centre', 'whiten', 'lda', or 'auto' for all of them
-    shrink=None, # Shrinkage of 'whiten' and 'lda', .001 to 1; several if not given
+    head='auto', # 'none', 'centre', 'whiten', 'lda', 'sigmoid', or 'auto' for all of them
+    shrink=None, # Shrinkage of 'whiten', 'lda' and 'sigmoid', .001 to 1; several if not given, but for 'sigmoid'
 ) -> dict: # Functions of a `ClassScatter` to a `Whitening`, by name; of 'none', `None`
     "The heads that are to be tried"
     if head!='auto' and head not in head_kinds: raise ValueError(f'head is auto, {", ".join(head_kinds)}, not {head!r}')
     if shrink is not None: check_number('shrink', shrink, 1e-3, 1)
     names = head_kinds if head=='auto' else [head]
-    shrinks = [.3,.6,.9] if shrink is None else [shrink]
-    res = {o:head_kinds[o] for o in names if o in ('none','centre')}
-    both = [(o, s) for o in names if o in ('whiten','lda') for s in shrinks]
+    res = {o:head_kinds[o] for o in names if o not in _shrinks}
+    both = [(o, s) for o in names if o in _shrinks for s in (_shrinks[o] if shrink is None else [shrink])]
     return res | {f'{o} {s:g}':partial(head_kinds[o], shrink=s) for o,s in both}
 
 # %% ../nbs/04a_heads.ipynb #ca2383e4
@@ -72,7 +72,7 @@ def _class_parts(y, folds, most, seed):
     rank,size = rank_in_group(y[order])
     n = len(np.unique(y[order][size>1]))
     if n<4: raise ValueError(f'to choose a head takes 4 classes with two images or more, and there are {n}: '
-                             'give its name, and for whiten and lda shrink=.7')
+                             'give its name, and for whiten, lda and sigmoid shrink=.7')
     idx = order[(size>1) & (rank<max(4, most//n))]
     _,c = np.unique(y[idx], return_inverse=True)
     turn = rng.permutation(n)[c]
@@ -132,8 +132,8 @@ def compare_heads(
 @patch
 @delegates(PairCounts.fit)
 def fit_head(self:SiameseLearner,
-    head='auto', # 'none', 'centre', 'whiten' or 'lda'; 'auto' for the best of them on held-out classes
-    shrink=None, # Shrinkage of 'whiten' and 'lda', .001 to 1; the best on held-out classes if not given
+    head='auto', # 'none', 'centre', 'whiten', 'lda' or 'sigmoid'; 'auto' for the best of them on held-out classes
+    shrink=None, # Shrinkage of 'whiten', 'lda' and 'sigmoid', .001 to 1; the best on held-out classes if not given
     name='train', # Split whose classes it's fitted to
     folds=5, # Parts of these classes, each of which is held out once to choose
     seed=42, # Seed of the folds

@@ -35,8 +35,9 @@ class ClassScatter:
         e, # Embeddings, N × D, of the images that an encoder is to be fitted to
         y, # N classes
     ):
+        self.e = e
         e,y = _check_scatter(e, y)
-        self.mean = e.mean(0)
+        self.y,self.mean = y,e.mean(0)
         n = torch.bincount(y).double()
         self.means = torch.zeros(len(n), e.shape[1], dtype=e.dtype).index_add_(0, y, e)/n[:,None]
         self.df = len(e)-len(n)    # images beyond the first of each class
@@ -98,6 +99,55 @@ def lda(self:ClassScatter,
     if not axes.shape[1]:
         raise ValueError('the means of all classes are equal, so no axis tells them apart: are there copies of images?')
     return Whitening(self.mean, axes[:,-len(means)+1:].T@head.weight.double())
+
+# %% ../nbs/01b_whitening.ipynb #5190a0a1
+def _some_classes(y, bs, rng):
+    "Numbers of images of some classes, at most `bs`, four of each class or more if there are few classes"
+    order = rng.permutation(len(y))
+    n = y.max()+1
+    order = order[rank_in_group(y[order])[0]<max(4, bs//n)]
+    return order[np.argsort(rng.random(n)[y[order]], kind='stable')][:bs]
+
+# %% ../nbs/01b_whitening.ipynb #5190a002
+@patch
+def sigmoid(self:ClassScatter,
+    shrink=.7, # As in `whiten`
+    n_out=256, # Features that are kept, at most
+    dropout=.7, # Share of the features that are hidden at random in each step, 0 to .99
+    steps=200, # Batches to train on
+    bs=256, # Images of a batch, at most
+    lr=1e-3, # Highest learning rate
+    seed=42, # Seed of the batches and of what is hidden
+) -> Whitening:
+    "Whiten, and train a matrix on all pairs of each batch, with a sigmoid of the cosine (SigLIP's loss)"
+    _check_training(n_out, dropout, steps, bs, lr)
+    head,rng,g = self.whiten(shrink),np.random.default_rng(seed),torch.Generator().manual_seed(seed)
+    z = head(self.e.detach().cpu())
+    z /= z.norm(dim=1).mean()
+    w = _principal(z.double(), len(z))[1][:,-n_out:].T.float().contiguous().requires_grad_()
+    scale,bias = (torch.tensor(o, requires_grad=True) for o in (math.log(10), -10.))
+    opt = torch.optim.AdamW([dict(params=[w]), dict(params=[scale,bias], weight_decay=0)], weight_decay=.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(opt, [lr,20*lr], steps)
+    for _ in range(steps):
+        idx = torch.from_numpy(_some_classes(self.y.numpy(), bs, rng))
+        x = z[idx]*(torch.rand(len(idx), z.shape[1], generator=g)>=dropout)
+        cost = _sigmoid_cost(F.normalize(x@w.T), self.y[idx], scale.exp(), bias)
+        opt.zero_grad()
+        cost.backward()
+        opt.step()
+        schedule.step()
+    return Whitening(self.mean, w.detach()@head.weight)
+
+def _sigmoid_cost(e, y, scale, bias):
+    "What all pairs pay together, for each image"
+    i,j = pair_indices(len(y))
+    logits = scale*(e@e.T)[i,j]+bias
+    return F.softplus(torch.where(y[i]==y[j], -logits, logits)).sum()/len(y)
+
+def _check_training(n_out, dropout, steps, bs, lr):
+    for name,o,low in ('n_out',n_out,1), ('steps',steps,1), ('bs',bs,2): check_number(name, o, low, kind=int)
+    check_number('dropout', dropout, 0, .99)
+    check_number('lr', lr, 1e-9)
 
 # %% ../nbs/01b_whitening.ipynb #2aafea19
 class HeadedEncoder(nn.Sequential):

@@ -5,7 +5,7 @@ import numpy as np, pytest, torch
 from PIL import Image
 
 from cases import each, end, fails, warns
-from siamese_verify.all import (
+from siamese_verify.all import (ClassScatter, 
     AllPairsLoss, Checkpoint, ClassSplitter, ContrastiveLoss, ImagePair, LabeledImages, Learner, MetricLoss, Normalize, PairCrossEntropy, Pairs, RandomSplitter, Resize, Rotate, SiameseLearner,
     compare, create_siamese_model, cross_validate, imagenet_stats, load_learner, nn, partial, plan_training, plot_classes, set_seed, siamese_learner, small_encoder)
 
@@ -276,6 +276,10 @@ def test_a_verifier_moves_no_random_numbers(images):
 heads = {f'{k}_{o}':({k:o}, m) for k,os_,m in [('head', ('foo',None,7), 'head is auto, none, centre'), ('shrink', (nan,0,2,'x'), 'shrink is a number from 0.001 to 1'), ('fmr', (nan,0,1,2,'x'), 'fmr is a number from'), ('name', ('foo',7), 'there is no split'), ('folds', (0,1,1.5,'x'), 'folds is a whole number of 2 or more')] for o in os_}
 @each('o', heads)
 def test_heads(o, images): end(lambda: learner(images).fit_head(**o[0]), fails(o[1]))
+
+matrices = {f'{k}_{o}':({k:o}, k) for k,os_ in dict(n_out=(0,1.5,'x'), steps=(0,nan,None), bs=(1,'x'), dropout=(1,-.1,nan), lr=(0,nan,'x'), shrink=(0,2)).items() for o in os_}
+@each('o', matrices)
+def test_trained_matrices(o): end(lambda: ClassScatter(torch.randn(12, 5), np.arange(12)//3).sigmoid(**o[0]), fails(o[1]))
 
 plans = {f'{k}_{o}':({k:o}, f'{k} is a') for k,os_ in dict(epochs=(-1,1.5,'x',nan), size=(0,-5,'x',1e6,nan), bs=(0,-1,'x',None), minutes=(0,-1,nan,'x'), budget=(0,-1,nan,'x')).items() for o in os_} | dict(
     arch=(dict(arch='resnt18'), "there is no encoder 'resnt18'.*is it resnet18|timm is not here"), arch_number=(dict(arch=7), 'an encoder has a name here, such as resnet18, not 7'))
