@@ -37,7 +37,24 @@ class BesideSupCon(AllPairsLoss):
         self.supcon = MetricLoss('SupConLoss').loss
     def batch(self, e, y): return super().batch(e, y) + self.supcon(e.as_subclass(Tensor), y)
 
-def steeper(): return ThresholdSiamese(create_encoder(efficientnet_lite0, concat_pool=False), scale=4.)
+def with_scale(scale): return lambda: ThresholdSiamese(create_encoder(efficientnet_lite0, concat_pool=False), scale=scale)
+
+def sigmoid(): return AllPairsLoss(PairCrossEntropy(), balance=False)
+
+def remembering():
+    "All pairs of a batch and of the 1024 embeddings before it"
+    from pytorch_metric_learning.losses import CrossBatchMemory, ContrastiveLoss
+    return MetricLoss(CrossBatchMemory(ContrastiveLoss(), 1280, 1024))
+
+class Average(Callback):
+    "In the end, weights are the mean of those after each step of the last third"
+    def before_fit(self): self.mean,self.n = None,0
+    def after_batch(self):
+        if not self.training or self.learn.pct_train<2/3: return
+        now,self.n = self.model.state_dict(),self.n+1
+        if self.mean is None: self.mean = {k:o.clone() for k,o in now.items()}
+        else: self.mean = {k:torch.lerp(o, now[k], 1/self.n) if o.is_floating_point() else now[k] for k,o in self.mean.items()}
+    def after_fit(self): self.model.load_state_dict(self.mean)
 
 def whitened(learn, shrink):
     "The head comes first, and training goes through it"
@@ -46,7 +63,9 @@ def whitened(learn, shrink):
     learn.model.use_head(ClassScatter(e, images.y[images.splits['train']]).whiten(shrink))
 
 changes = {'default':{}, 'SupCon beside':dict(loss_func=BesideSupCon),
-           'hard=10':dict(hard=10), 'hard=None':dict(hard=None), 'scale 4':dict(arch=steeper),
+           'hard=10':dict(hard=10), 'hard=None':dict(hard=None), 'scale 4':dict(arch=with_scale(4.)),
+           'pairwise sigmoid':dict(arch=with_scale(5.), loss_func=sigmoid), 'memory of 1024':dict(loss_func=remembering, kind='distance'),
+           'batches of 128':dict(bs=128), 'mean of the last third':dict(cbs=Average),
            'lower half at a tenth':dict(rates=(.1,1)), 'lower half frozen':dict(rates=(0,1)), 'a third of the rate':dict(rates=(1/3,1/3)),
            'weights half way back':dict(back=.5), 'centred first':dict(shrink=1.), 'whitened first (.9)':dict(shrink=.9), 'whitened first (.6)':dict(shrink=.6)}
 
@@ -58,7 +77,7 @@ def by_half(model):
 def changed(dls, way):
     "The default with one thing changed"
     o = changes[way]
-    learn = siamese_learner(dls, o.get('arch', lambda: efficientnet_lite0)(), kind='threshold', hard=o.get('hard', 3),
+    learn = siamese_learner(dls, o.get('arch', lambda: efficientnet_lite0)(), kind=o.get('kind', 'threshold'), hard=o.get('hard', 3),
                             loss_func=o.get('loss_func', noop)(), splitter=by_half if 'rates' in o else siamese_splitter)
     if 'shrink' in o: whitened(learn, o['shrink'])
     return learn
@@ -75,21 +94,21 @@ def learner(images, store, way, seed, data):
     "A learner that trains one way"
     set_seed(seed)
     tfms = aug_transforms(do_flip=data=='pets', max_lighting=.2 if data in ('pets','spots') else 0, pad_mode='border')
-    n = len(np.unique(images.y[images.splits['train']]))
-    dls = images.dls(bs=64, per_class=max(4, 64//n), store=store, after_batch=tfms, seed=seed)
+    n,bs = len(np.unique(images.y[images.splits['train']])),changes.get(way, {}).get('bs', 64)
+    dls = images.dls(bs=bs, per_class=max(4, bs//n), store=store, after_batch=tfms, seed=seed)
     if way in changes: return changed(dls, way)
     way = way.replace(own, '')
     loss = MetricLoss(way, peers[way]) if way in peers else None
     return siamese_learner(dls, efficientnet_lite0, kind='distance' if loss else 'threshold', loss_func=loss)
 
-def train(learn, lr, budget, rates=None, back=0, **_):
+def train(learn, lr, budget, rates=None, back=0, cbs=(), **_):
     "Train with one cycle; the number of images that went through the encoder"
     train,encoder = learn.dls.train,learn.model.encoder
     epochs = max(1, round(budget/(len(train)*train.bs)))
     if rates: lr = [*(lr*o for o in rates), 100*lr]
     elif len(siamese_splitter(learn.model))>1: lr = slice(lr, 100*lr)    # the threshold may learn faster, and so may proxies
     start = {k:o.clone() for k,o in encoder.state_dict().items()}
-    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, cbs=NoValidation())
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(epochs, lr, cbs=[NoValidation(), *L(cbs)])
     if back: encoder.load_state_dict({k:torch.lerp(o, start[k], back) if o.is_floating_point() else o for k,o in encoder.state_dict().items()})
     return epochs*len(train)*train.bs
 
