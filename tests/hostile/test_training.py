@@ -5,8 +5,8 @@ import numpy as np, pytest, torch
 from PIL import Image
 
 from cases import each, end, fails, warns
-from siamese_verify.all import (ClassScatter, 
-    AllPairsLoss, Checkpoint, ClassSplitter, ContrastiveLoss, ImagePair, LabeledImages, Learner, MetricLoss, Normalize, PairCrossEntropy, Pairs, RandomSplitter, Resize, Rotate, SiameseLearner,
+from siamese_verify.all import (
+    AllPairsLoss, Checkpoint, ClassScatter, ClassSplitter, ContrastiveLoss, ImagePair, LabeledImages, Learner, MetricLoss, Normalize, PairCrossEntropy, Pairs, RandomSplitter, Resize, Rotate, SiameseLearner,
     compare, create_siamese_model, cross_validate, imagenet_stats, load_learner, nn, partial, plan_training, plot_classes, set_seed, siamese_learner, small_encoder)
 
 @pytest.fixture(scope='module')
