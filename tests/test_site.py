@@ -220,13 +220,13 @@ def test_questions(page, axe):
     page.goto('/benchmarks/speed.html')
     page.evaluate(axe)
     box,hits = page.get_by_role('searchbox', name='Search'),page.locator('.search-result')
-    for o,wanted in questions.items():
+    for k,(o,wanted) in enumerate(questions.items()):
         box.fill('')
         box.fill(o)
         page.wait_for_function('q => document.querySelector(".smalldocs-search-results").dataset.asked === q', arg=o)
         href = hits.first.get_attribute('href')
         if not href.startswith(f'../{wanted}.html'): page.problems.append(f'{o}: {href} comes before {wanted}')
-        page.problems += violations(page, '.smalldocs-search')
+        if k%10==0: page.problems += violations(page, '.smalldocs-search')    # results are laid out alike
     for o,found in ('contrast',True), ('ontrast',False), ('xyzzy',False):
         box.fill(o)
         page.wait_for_function('q => document.querySelector(".smalldocs-search-results").dataset.asked === q', arg=o)
