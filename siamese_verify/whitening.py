@@ -142,7 +142,7 @@ def _sigmoid_cost(e, y, scale, bias):
     "What all pairs pay together, for each image"
     i,j = pair_indices(len(y))
     logits = scale*(e@e.T)[i,j]+bias
-    return F.softplus(torch.where(y[i]==y[j], -logits, logits)).sum()/len(y)
+    return F.binary_cross_entropy_with_logits(logits, (y[i]==y[j]).float(), reduction='sum')/len(y)
 
 def _check_training(n_out, dropout, steps, bs, lr):
     for name,o,low in ('n_out',n_out,1), ('steps',steps,1), ('bs',bs,2): check_number(name, o, low, kind=int)
